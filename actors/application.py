@@ -1,0 +1,118 @@
+"""Composition: settings made into a board, a ledger, a storage and a broker that belong together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dramatiq
+from dramatiq import Broker
+
+from callboard import embedded
+from callboard.errors import UnknownWorkflow, WorkflowError
+from callboard.settings import Settings
+from db.board import Board
+from db.connection import open_database
+from db.keys import Keys
+from db.ledger import Ledger
+from db.redis_client import ThreadClients
+from db.status import StatusManager
+
+from .broker import build_broker
+from .storage import Storage
+
+if TYPE_CHECKING:
+    from .workflow import Workflow
+
+
+class Application:
+    """What one process works with. Building it opens no connection.
+
+    Attributes:
+        settings: what the environment says.
+        board, ledger, storage, broker: built from them.
+        status: reads chains, Redis first.
+        workflows: those declared on this broker, by name.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.board = Board(
+            ThreadClients(settings.redis_url or embedded.url(settings.home)),
+            Keys(settings.namespace),
+            status_ttl=settings.status_ttl,
+        )
+        self.database = open_database(settings.database_url)
+        self.ledger = Ledger(self.database)
+        self.storage = Storage(settings.storage_url)
+        self.status = StatusManager(self.board, self.ledger)
+        self.workflows: dict[str, Workflow] = {}
+        self.broker = build_broker(settings, self.board, self.ledger, restore=self.status.restore)
+        _BY_BROKER[id(self.broker)] = self
+
+    def workflow(self, name: str) -> Workflow:
+        """The workflow of that name.
+
+        Raises:
+            UnknownWorkflow: this process has none.
+        """
+        try:
+            return self.workflows[name]
+        except KeyError:
+            raise UnknownWorkflow(name, list(self.workflows)) from None
+
+    def prepare(self) -> None:
+        """Start the embedded Redis when it is the one to use and none runs yet.
+
+        Raises:
+            EmbeddedError: there is no server to start.
+        """
+        if self.settings.embedded:
+            embedded.ensure(self.settings.home)
+
+
+_BY_BROKER: dict[int, Application] = {}
+_CURRENT: list[Application] = []
+
+
+def configure(settings: Settings) -> Application:
+    """Build the process's application and make its broker Dramatiq's global one."""
+    application = Application(settings)
+    dramatiq.set_broker(application.broker)
+    _CURRENT[:] = [application]
+    return application
+
+
+def current() -> Application:
+    """The process's application; importing ``actors`` configures it."""
+    return _CURRENT[0]
+
+
+def workflow(name: str) -> Workflow:
+    """The workflow of that name in the process's application.
+
+    Raises:
+        UnknownWorkflow: this process has none.
+    """
+    return current().workflow(name)
+
+
+def application_of(broker: Broker) -> Application:
+    """The application that a broker belongs to.
+
+    Raises:
+        WorkflowError: the broker is not one of ours, so it tracks nothing.
+    """
+    try:
+        return _BY_BROKER[id(broker)]
+    except KeyError:
+        raise WorkflowError(
+            f"{type(broker).__name__} tracks nothing: import callboard's actors before declaring the actor, "
+            "so that it is declared on the configured broker"
+        ) from None
+
+
+def __getattr__(name: str) -> Any:
+    # ``status_manager`` is the name that existing clients know; it follows a later configure().
+    if name == "status_manager":
+        return current().status
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

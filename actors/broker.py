@@ -1,0 +1,61 @@
+"""The broker: which kind, and its middleware in one visible list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dramatiq import Middleware
+from dramatiq.middleware import (
+    AgeLimit,
+    AsyncIO,
+    Callbacks,
+    CurrentMessage,
+    Retries,
+    ShutdownNotifications,
+    TimeLimit,
+)
+
+from callboard.settings import Settings
+from db.board import Board
+from db.ledger import Ledger
+from middleware.lease import LeaseKeeper
+from middleware.recorder import RecorderThread
+from middleware.tracking import Tracking, UntrackedPipelines
+
+from .redis_broker import RedisBroker
+
+if TYPE_CHECKING:
+    from .rabbitmq_broker import RabbitmqBroker
+
+    TrackedBroker = RedisBroker | RabbitmqBroker
+
+
+def build_broker(
+    settings: Settings, board: Board, ledger: Ledger, *, restore: Callable[[str], bool]
+) -> TrackedBroker:
+    """The broker that ``settings.broker_url`` names. Opens no connection.
+
+    Raises:
+        SettingsError: the board's Redis and the broker's are not the same server and database.
+    """
+    middleware: list[Middleware] = [
+        # First: its before hook begins a task ahead of all others, its after hook knows what Retries decided.
+        Tracking(board, restore=restore, result_limit=settings.result_limit),
+        LeaseKeeper(board),
+        AgeLimit(),
+        TimeLimit(),
+        ShutdownNotifications(),
+        Callbacks(),
+        UntrackedPipelines(),
+        Retries(),
+        CurrentMessage(),
+        AsyncIO(),
+        RecorderThread(board.clients.url, board.keys, ledger),
+    ]
+    url = settings.broker_url or board.clients.url
+    if url.startswith("amqp"):
+        from .rabbitmq_broker import RabbitmqBroker  # noqa: PLC0415 (needs the rabbitmq extra)
+
+        return RabbitmqBroker(url, board, middleware=middleware)
+    return RedisBroker(board.clients, middleware=middleware, namespace=f"{settings.namespace}:dramatiq")

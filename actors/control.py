@@ -1,0 +1,247 @@
+"""Start, resume and revoke chains: with the sweep, the only places that enqueue stages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import redis
+from dramatiq import Message
+from dramatiq.errors import BrokerConnectionError
+
+from callboard.errors import BoardUnavailable, ChainStateError, UnknownChain, WorkflowError
+from db.board import Transition, encode
+from db.ledger import NewChain
+
+from .application import Application, current
+
+if TYPE_CHECKING:
+    from .workflow import Workflow
+
+#: A chain id that a caller gives. It is a Redis key and a folder's name as it stands.
+CHAIN_ID = re.compile(r"[\w][\w.-]{0,199}")
+#: Chains that :func:`start_many` inserts and sends at a time.
+BULK = 500
+
+
+def start(
+    workflow: Workflow,
+    data: Any,
+    *,
+    chain_id: str | None = None,
+    idempotency_key: str | None = None,
+    initiated_by: str | None = None,
+    batch_id: str | None = None,
+) -> str:
+    """Start a chain: its row first, then board and queue in one step.
+
+    Parameters:
+        data: what the first stage is called with; JSON.
+        chain_id: an id of one's own; a new UUID unless given.
+        idempotency_key: the same key returns the same chain and starts nothing twice.
+        initiated_by: who asked, for the ledger.
+        batch_id: the batch that the chain belongs to.
+
+    Returns:
+        The chain's id.
+
+    Raises:
+        WorkflowError: ``data`` is not JSON, or the id cannot be used.
+        ChainStateError: a chain of that id exists.
+        LedgerUnavailable: the database does not answer; nothing was started.
+        BoardUnavailable: Redis or the broker does not answer; nothing was started.
+    """
+    application = workflow.application
+    chain = _new_chain(workflow, data, chain_id, idempotency_key, initiated_by, batch_id)
+    if idempotency_key is not None:
+        holder = application.ledger.create_chain_once(chain)
+        if holder != chain.chain_id:
+            return holder
+    else:
+        application.ledger.create_chains([chain])
+    _launch(application, [(workflow, chain)])
+    return chain.chain_id
+
+
+def start_many(
+    workflow: Workflow,
+    inputs: Iterable[Any],
+    *,
+    initiated_by: str | None = None,
+    batch_id: str | None = None,
+) -> list[str]:
+    """Start one chain for each input: one insert and a few round trips for some hundred of them.
+
+    Returns:
+        The chains' ids, in the order of the inputs.
+
+    Raises:
+        As :func:`start`; what was started before the error goes on.
+    """
+    started = []
+    for data in _bulks(inputs):
+        chains = [_new_chain(workflow, one, None, None, initiated_by, batch_id) for one in data]
+        workflow.application.ledger.create_chains(chains)
+        _launch(workflow.application, [(workflow, chain) for chain in chains])
+        started += [chain.chain_id for chain in chains]
+    return started
+
+
+def _bulks(inputs: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(inputs)
+    while bulk := list(islice(iterator, BULK)):
+        yield bulk
+
+
+def _new_chain(
+    workflow: Workflow,
+    data: Any,
+    chain_id: str | None,
+    idempotency_key: str | None,
+    initiated_by: str | None,
+    batch_id: str | None,
+) -> NewChain:
+    try:
+        encode(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WorkflowError(f"the input of {workflow.name} is not JSON: {error}") from None
+    if chain_id is not None and not CHAIN_ID.fullmatch(chain_id):
+        raise WorkflowError(
+            f"chain id {chain_id[:80]!r}: expected 1 to 200 letters, digits, '_', '-' and '.'"
+        )
+    chosen = chain_id or str(uuid4())
+    plan = workflow.plan(chosen)
+    return NewChain(
+        chain_id=chosen,
+        chain_name=workflow.name,
+        total_tasks=sum(len(stage.tasks) for stage in plan),
+        stages=[stage.as_json() for stage in plan],
+        input_data=data,
+        initiated_by=initiated_by,
+        idempotency_key=idempotency_key,
+        batch_id=batch_id,
+        channel=workflow.channel,
+    )
+
+
+def _launch(application: Application, chains: list[tuple[Workflow, NewChain]]) -> None:
+    launches: list[tuple[Transition, list[Message[Any]]]] = [
+        (
+            application.board.post(
+                chain.chain_id,
+                workflow.name,
+                workflow.plan(chain.chain_id),
+                channel=workflow.channel,
+                batch_id=chain.batch_id,
+                initiated_by=chain.initiated_by,
+            ),
+            workflow.first_messages(chain.chain_id, chain.input_data),
+        )
+        for workflow, chain in chains
+    ]
+    try:
+        if len(launches) == 1:
+            application.broker.launch(*launches[0])
+        else:
+            application.broker.launch_many(launches)
+    except (redis.RedisError, BrokerConnectionError) as error:
+        ids = [chain.chain_id for _, chain in chains]
+        application.ledger.withdraw_chains(ids)
+        raise BoardUnavailable(
+            f"Redis or the broker does not answer, nothing was started: {error}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a revoke did to one task: its member number (0 for the only one) and its status before."""
+
+    member: int
+    was: str
+
+
+def revoke(
+    chain_id: str, reason: str = "revoked", *, application: Application | None = None
+) -> list[Receipt]:
+    """Call a chain off: nothing of it starts any more, and a running stage stops at its next ``progress()``.
+
+    Returns:
+        What happened to each open task of the chain's current stage.
+
+    Raises:
+        UnknownChain: neither board nor ledger knows it.
+        ChainStateError: the chain has ended.
+        BoardUnavailable: Redis does not answer.
+    """
+    house = application or current()
+    answer = _apply(house, chain_id, house.board.revoke(chain_id, reason), [])
+    if answer[0] == b"closed":
+        status = answer[1].decode()
+        raise ChainStateError(chain_id, status, f"chain {chain_id} has ended: {status}")
+    return [
+        Receipt(int(member), was.decode()) for member, was in zip(answer[1::2], answer[2::2], strict=True)
+    ]
+
+
+def resume(chain_id: str, *, from_stage: int | None = None, application: Application | None = None) -> int:
+    """Let an ended chain go on from the first stage that is not SUCCESS, with the result of the one before.
+
+    Parameters:
+        from_stage: run again from this stage (from 1) instead, finished or not.
+
+    Returns:
+        The number of the stage that it goes on from.
+
+    Raises:
+        UnknownChain: neither board nor ledger knows it.
+        UnknownWorkflow: its workflow is not declared here.
+        ChainStateError: it has not ended, or nothing is left to do, or the workflow has other stages now.
+        BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
+    """
+    house = application or current()
+    record = house.status.find(chain_id)
+    if record is None:
+        raise UnknownChain(chain_id)
+    workflow = house.workflow(record.chain_name)
+    _refuse_redefined(chain_id, workflow, record.stage_names)
+    stage = from_stage or record.current_stage
+    if not 1 <= stage <= len(workflow.stages):
+        raise ChainStateError(
+            chain_id,
+            record.status,
+            f"workflow {workflow.name} has stages 1 to {len(workflow.stages)}, not {stage}",
+        )
+    arguments = house.status.arguments_of(chain_id, stage)
+    messages = workflow.first_messages(chain_id, *arguments, from_stage=stage)
+    answer = _apply(house, chain_id, house.board.resume(chain_id, from_stage), messages)
+    if answer[0] == b"closed":
+        status = answer[1].decode()
+        raise ChainStateError(chain_id, status, f"chain {chain_id} cannot be resumed: {status}")
+    return int(answer[2])
+
+
+def _refuse_redefined(chain_id: str, workflow: Workflow, names: list[str]) -> None:
+    now = [declared.name for declared in workflow.stages]
+    if names and names != now:
+        raise ChainStateError(
+            chain_id,
+            "",
+            f"chain {chain_id} was started with the stages {names}, {workflow.name} now has {now}",
+        )
+
+
+def _apply(house: Application, chain_id: str, transition: Transition, messages: list[Message[Any]]) -> Any:
+    """Apply a transition; a chain that the board has forgotten is brought back from the ledger first."""
+    try:
+        answer = house.broker.launch(transition, messages)
+        if answer[0] == b"unknown":
+            if not house.status.restore(chain_id):
+                raise UnknownChain(chain_id)
+            answer = house.broker.launch(transition, messages)
+    except (redis.RedisError, BrokerConnectionError) as error:
+        raise BoardUnavailable(f"Redis or the broker does not answer: {error}") from error
+    return answer

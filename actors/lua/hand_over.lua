@@ -1,0 +1,58 @@
+-- hand_over: a transition of the board, the messages that follow from it, and the settling of the message
+-- that caused it, in one step: no crash can fall between them.
+--
+-- The broker puts two texts in front: `transition`, one of the board's scripts, and `dispatch`, Dramatiq's
+-- own script, each wrapped in a function of that name.
+--
+-- KEYS: live hash, status array, event stream, leases, the broker's namespace
+-- ARGV: how many arguments the transition takes, those arguments,
+--       timestamp, broker id, heartbeat timeout, dead message ttl, unpack size (for dispatch),
+--       queue, "ack" | "nack" | "", redis message id (of the message that is settled),
+--       then for each message: queue, redis message id, data
+-- Returns: what the transition returns. Messages go out when its second value is "next", or a list of the
+--          indexes of those that go out.
+
+local taken = 0
+local function take(count)
+    local values = {}
+    for i = 1, count do
+        values[i] = ARGV[taken + i]
+    end
+    taken = taken + count
+    return values
+end
+
+local namespace = KEYS[5]
+local arguments = take(tonumber(take(1)[1]))
+local facts = take(5)
+local settled = take(3)
+
+local function send(command, queue, ...)
+    return dispatch({namespace},
+        {command, facts[1], queue, facts[2], facts[3], facts[4], "0", facts[5], ...})
+end
+
+local function enqueue(at)
+    local queue, id, data = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    send("enqueue", queue, id, data)
+    local wake = namespace .. ":" .. queue .. ":wake"
+    if redis.call("LLEN", wake) < 16 then
+        redis.call("RPUSH", wake, "1")
+    end
+end
+
+local answer = transition({KEYS[1], KEYS[2], KEYS[3], KEYS[4]}, arguments)
+local fire = answer[2]
+if fire == "next" then
+    for at = taken + 1, #ARGV, 3 do
+        enqueue(at)
+    end
+elseif type(fire) == "table" then
+    for _, index in ipairs(fire) do
+        enqueue(taken + 3 * index - 2)
+    end
+end
+if settled[2] ~= "" then
+    send(settled[2], settled[1], settled[3])
+end
+return answer

@@ -1,0 +1,288 @@
+"""Dramatiq's RedisBroker with the hand-over and the wake-up.
+
+Hand-over: what a worker has to say at the end of a message (the board's transition, the next messages, the
+ack) travels as one script, around Dramatiq's own dispatch script. Wake-up: an idle consumer waits on a
+list that each enqueue feeds, instead of asking again and again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import redis
+from dramatiq import Message, MessageProxy, Middleware
+from dramatiq.brokers.redis import RedisBroker as StockRedisBroker
+from dramatiq.brokers.redis import _RedisConsumer
+from dramatiq.common import current_millis, dq_name
+from dramatiq.errors import ConnectionClosed
+
+from db.board import Transition
+from db.redis_client import ThreadClients, connect
+from db.scripts import Script, source
+from middleware.run import HandOver, catch_retry, run_of, verdict_of
+
+_LUA = Path(__file__).parent / "lua"
+#: Seconds that an idle consumer waits at most: less than the socket's time-out and than a stop may wait.
+LONGEST_WAIT = 1.0
+#: Chains that one round trip launches.
+LAUNCH_SIZE = 200
+#: Tells the hand-over script that no message is settled.
+NOTHING = ("", "", "")
+#: Messages that go out without a change of the board.
+NO_TRANSITION = Transition("no_transition", ["", "", "", ""], [])
+
+Envelope = tuple[str, str, bytes]
+
+
+@lru_cache
+def _hand_over_script(transition: str, dispatch: bytes) -> Script:
+    if transition == "no_transition":
+        board_text = (_LUA / "no_transition.lua").read_text("utf-8")
+    else:
+        board_text = source(transition)
+    return Script(
+        f"local function transition(KEYS, ARGV)\n{board_text}\nend\n"
+        f"local function dispatch(KEYS, ARGV)\n{dispatch.decode()}\nend\n"
+        + (_LUA / "hand_over.lua").read_text("utf-8")
+    )
+
+
+class RedisBroker(StockRedisBroker):
+    """A RedisBroker that hands over in one step and wakes idle consumers.
+
+    Parameters:
+        clients: connections, one a thread; the board must live on the same server and database.
+        middleware: as for any Dramatiq broker.
+        namespace: first part of the broker's keys.
+    """
+
+    def __init__(self, clients: ThreadClients, *, middleware: list[Middleware], namespace: str) -> None:
+        super().__init__(client=connect(clients.url), middleware=middleware, namespace=namespace)
+        self.clients = clients
+
+    @property
+    def consumer_class(self) -> type[Consumer]:
+        return Consumer
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
+        """Enqueue a message, or keep it for the hand-over when it is the retry of the task that runs here.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        if catch_retry(message, delay):
+            return message
+        return super().enqueue(message, delay=delay)
+
+    def do_enqueue(self, queue_name: str, redis_message_id: str, data: bytes) -> None:
+        """Put a message on a queue and wake a consumer (called by ``enqueue``)."""
+        self._hand_over(NO_TRANSITION, [(queue_name, redis_message_id, data)], NOTHING)
+
+    def launch(self, transition: Transition, messages: Sequence[Message[Any]]) -> list[Any]:
+        """Apply a transition and send the messages that it lets go, in one step.
+
+        Returns:
+            The transition's answer.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        return self._hand_over(transition, self._seal(messages), NOTHING)
+
+    def launch_many(self, launches: Iterable[tuple[Transition, Sequence[Message[Any]]]]) -> None:
+        """As :meth:`launch` for many of one kind, a few hundred in each round trip.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses; some may have been launched.
+        """
+        waiting = list(launches)
+        client = self.clients.get()
+        for start in range(0, len(waiting), LAUNCH_SIZE):
+            pipe = client.pipeline(transaction=False)
+            for transition, messages in waiting[start : start + LAUNCH_SIZE]:
+                script, keys, arguments = self._call(transition, self._seal(messages), NOTHING)
+                if not len(pipe):
+                    pipe.script_load(script.text)
+                pipe.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
+            pipe.execute()
+
+    def settle(self, hand_over: HandOver, queue_name: str, verb: str, redis_message_id: str) -> list[Any]:
+        """Carry out a hand-over and ack or nack the message that it came from.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        return self._hand_over(
+            hand_over.transition, self._seal(hand_over.successors), (queue_name, verb, redis_message_id)
+        )
+
+    def put_off(self, message: MessageProxy, queue_name: str) -> None:
+        """Ack a message and send it again for the moment in its ``eta`` option, in one step.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        settled = (queue_name, "ack", message.options["redis_message_id"])
+        self._hand_over(NO_TRANSITION, self._seal([message._message]), settled)
+
+    def _hand_over(
+        self, transition: Transition, envelopes: Sequence[Envelope], settled: tuple[str, str, str]
+    ) -> list[Any]:
+        script, keys, arguments = self._call(transition, envelopes, settled)
+        answer: list[Any] = script(self.clients.get(), keys, arguments)
+        return answer
+
+    def _call(
+        self, transition: Transition, envelopes: Sequence[Envelope], settled: tuple[str, str, str]
+    ) -> tuple[Script, list[str], list[Any]]:
+        arguments = [
+            len(transition.arguments),
+            *transition.arguments,
+            current_millis(),
+            self.broker_id,
+            self.heartbeat_timeout,
+            self.dead_message_ttl,
+            self._max_unpack_size(),
+            *settled,
+        ]
+        for envelope in envelopes:
+            arguments += envelope
+        script = _hand_over_script(transition.name, self.scripts["dispatch"].script)
+        return script, [*transition.keys, self.namespace], arguments
+
+    def _seal(self, messages: Sequence[Message[Any]]) -> list[Envelope]:
+        envelopes = []
+        for message in messages:
+            delayed = "eta" in message.options
+            queue_name = dq_name(message.queue_name) if delayed else message.queue_name
+            sealed = message.copy(queue_name=queue_name, options={"redis_message_id": str(uuid4())})
+            delay = sealed.options["eta"] - current_millis() if delayed else None
+            self.emit_before("enqueue", sealed, delay)
+            envelopes.append((queue_name, sealed.options["redis_message_id"], sealed.encode()))
+            self.emit_after("enqueue", sealed, delay)
+        return envelopes
+
+    def _dispatch(self, command: str) -> Any:
+        """Dramatiq's own commands, on the calling thread's connection."""
+        dispatch = self.scripts["dispatch"]
+
+        def call(queue_name: str, *arguments: Any) -> Any:
+            return dispatch(
+                keys=[self.namespace],
+                args=[
+                    command,
+                    current_millis(),
+                    queue_name,
+                    self.broker_id,
+                    self.heartbeat_timeout,
+                    self.dead_message_ttl,
+                    self._should_do_maintenance(command),
+                    self._max_unpack_size(),
+                    *arguments,
+                ],
+                client=self.clients.get(),
+            )
+
+        return call
+
+    def maintain(self, queue_name: str) -> None:
+        """Give the messages of workers whose heartbeat has stopped back to their queue.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        # Any command can carry the maintenance flag; asking for the size changes nothing else.
+        self.scripts["dispatch"](
+            keys=[self.namespace],
+            args=[
+                "qsize",
+                current_millis(),
+                queue_name,
+                self.broker_id,
+                self.heartbeat_timeout,
+                self.dead_message_ttl,
+                1,
+                self._max_unpack_size(),
+            ],
+            client=self.clients.get(),
+        )
+
+    def wake_key(self, queue_name: str) -> str:
+        """List: one entry for each of the last enqueues that no idle consumer has noticed yet."""
+        return f"{self.namespace}:{queue_name}:wake"
+
+
+class Consumer(_RedisConsumer):
+    """Takes messages off a queue; waits on the queue's wake list while there are none."""
+
+    broker: RedisBroker
+
+    def __init__(self, broker: RedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, prefetch, timeout)
+        self._room = threading.Event()
+        self._etas: dict[str, int] = {}
+
+    def ack(self, message: MessageProxy) -> None:
+        self._settle(message, "ack")
+
+    def nack(self, message: MessageProxy) -> None:
+        self._settle(message, "nack")
+
+    def _settle(self, message: MessageProxy, verb: str) -> None:
+        # A begin that was given up has recorded nothing: the message must come back.
+        if verdict_of(message) == "abandoned":
+            return
+        run = run_of(message)
+        redis_message_id = message.options["redis_message_id"]
+        try:
+            if verdict_of(message) == "busy":
+                self.broker.put_off(message, self.queue_name)
+            elif run is None or run.hand_over is None:
+                self.broker._dispatch(verb)(self.queue_name, redis_message_id)
+            else:
+                self.broker.settle(run.hand_over, self.queue_name, verb, redis_message_id)
+        except redis.RedisError as error:
+            # Dramatiq tries again for as long as the connection counts as closed, and only then.
+            raise ConnectionClosed(error) from None
+        finally:
+            self.queued_message_ids.discard(message.message_id)
+            self._etas.pop(message.message_id, None)
+            self._room.set()
+
+    def __next__(self) -> MessageProxy | None:
+        try:
+            if not self.message_cache and not self._fetch():
+                return None
+        except redis.RedisError as error:
+            raise ConnectionClosed(error) from None
+        message = Message.decode(self.message_cache.pop(0))
+        self.queued_message_ids.add(message.message_id)
+        if "eta" in message.options:
+            self._etas[message.message_id] = message.options["eta"]
+        return MessageProxy(message)
+
+    def _fetch(self) -> bool:
+        room = self.prefetch - self.outstanding_message_count
+        if room <= 0:
+            self._room.wait(self._longest_wait())
+            self._room.clear()
+            return False
+        # An id whose data is gone (flushed meanwhile) comes as None.
+        found = [data for data in self.broker.do_fetch(self.queue_name, room) if data is not None]
+        if not found:
+            self.broker.clients.get().blpop([self.broker.wake_key(self.queue_name)], self._longest_wait())
+        self.message_cache = found
+        return bool(found)
+
+    def _longest_wait(self) -> float:
+        """Seconds until the consumer thread must look at its delayed messages again."""
+        longest: float = min(LONGEST_WAIT, self.timeout / 1000)
+        if self._etas:
+            longest = min(longest, min(self._etas.values()) / 1000 - time.time())
+        return max(0.01, longest)

@@ -1,0 +1,189 @@
+"""Files of a chain, on any file system that fsspec reaches.
+
+    storage = Storage("s3://bucket/callboard")
+    folder = storage.folder(chain_id)
+    url = folder.write_json("words.json", {...})
+    storage.read_json(url)
+
+Building a ``Storage`` or a ``Folder`` touches no file system; the first read or write does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+from uuid import uuid4
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from callboard.errors import BadInput
+
+# What drivers raise when a file cannot be read: it is not there, is a folder, or is not ours to read.
+_UNREADABLE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
+class Storage:
+    """The place under which every chain has its folder.
+
+    Args:
+        url: an fsspec URL such as ``file:///data/storage``, ``s3://bucket/x`` or ``memory://``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url if url.endswith("://") else url.rstrip("/")
+
+    def folder(self, chain_id: str) -> Folder:
+        """The folder of one chain; it comes into being with its first file."""
+        return Folder(_join(self.url, chain_id))
+
+    def read_json(self, url: str) -> Any:
+        """See :func:`read_json`."""
+        return read_json(url)
+
+    @contextmanager
+    def local_copy(self, url_or_path: str) -> Iterator[Path]:
+        """See :func:`local_copy`."""
+        with local_copy(url_or_path) as path:
+            yield path
+
+
+class Folder:
+    """The files of one chain. Attribute: ``url``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def url_of(self, name: str) -> str:
+        """The URL of a file in this folder, whether it exists or not.
+
+        Raises:
+            ValueError: the name would lead out of the folder.
+        """
+        return _join(self.url, name)
+
+    def write_bytes(self, name: str, data: bytes) -> str:
+        """Write a whole file and return its URL; a reader sees the old file or the new one."""
+        with self.open(name, "wb") as file:
+            file.write(data)
+        return self.url_of(name)
+
+    def write_json(self, name: str, value: Any) -> str:
+        """Write a value as JSON (UTF-8) and return the file's URL."""
+        return self.write_bytes(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+
+    @contextmanager
+    def open(self, name: str, mode: str = "rb") -> Iterator[IO[Any]]:
+        """Open a file of this folder for reading or writing (``rb``, ``r``, ``wb``, ``w``).
+
+        On a local file system what is written appears under its name only when the block ends well.
+
+        Raises:
+            BadInput: a file to be read is not there.
+        """
+        url = self.url_of(name)
+        opener = _open_to_read if mode in ("r", "rb") else _open_to_write
+        with opener(url, mode) as file:
+            yield file
+
+
+def read_json(url: str) -> Any:
+    """The value in a JSON file, by URL or path.
+
+    Raises:
+        BadInput: there is no such file, or it does not hold JSON.
+    """
+    with _open_to_read(url, "rb") as file:
+        content = file.read()
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise BadInput(f"{url}: not a JSON file ({error})") from error
+
+
+@contextmanager
+def local_copy(url_or_path: str) -> Iterator[Path]:
+    """A path on this machine that holds the file's content.
+
+    A local file is yielded as it is; a remote one is copied to a temporary file, removed when the block ends.
+
+    Raises:
+        BadInput: there is no such file, or it cannot be read.
+    """
+    file_system, path = _resolve(url_or_path)
+    if isinstance(file_system, LocalFileSystem):
+        local = Path(path)
+        if not local.is_file():
+            raise BadInput(f"{url_or_path}: {'a folder, not a file' if local.is_dir() else 'no such file'}")
+        yield local
+        return
+    descriptor, name = tempfile.mkstemp(suffix=PurePosixPath(path).suffix, prefix="callboard-")
+    os.close(descriptor)
+    try:
+        try:
+            file_system.get_file(path, name)
+        except _UNREADABLE as error:
+            raise BadInput(f"{url_or_path}: no such file in the storage") from error
+        yield Path(name)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+@contextmanager
+def _open_to_read(url: str, mode: str) -> Iterator[IO[Any]]:
+    file_system, path = _resolve(url)
+    try:
+        file = file_system.open(path, mode, **_encoding(mode))
+    except _UNREADABLE as error:
+        raise BadInput(f"{url}: no such file, or it cannot be read") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _open_to_write(url: str, mode: str) -> Iterator[IO[Any]]:
+    file_system, path = _resolve(url)
+    if not isinstance(file_system, LocalFileSystem):
+        file_system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+        with file_system.open(path, mode, **_encoding(mode)) as file:
+            yield file
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    try:
+        with file_system.open(str(part), mode, **_encoding(mode)) as file:
+            yield file
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _resolve(url_or_path: str) -> tuple[Any, str]:
+    """The file system and the path on it.
+
+    Raises:
+        BadInput: the URL names a protocol that is unknown or whose driver is not installed.
+    """
+    try:
+        file_system, path = fsspec.core.url_to_fs(url_or_path)
+    except (ValueError, ImportError) as error:
+        raise BadInput(f"{url_or_path}: this kind of URL cannot be opened ({error})") from error
+    return file_system, cast("str", path)
+
+
+def _encoding(mode: str) -> dict[str, str]:
+    return {} if "b" in mode else {"encoding": "utf-8"}
+
+
+def _join(url: str, name: str) -> str:
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise ValueError(f"{name!r} is not the name of a file inside {url}")
+    return f"{url}{name}" if url.endswith("/") else f"{url}/{name}"

@@ -1,0 +1,282 @@
+"""Workflows: stages composed as Dramatiq pipelines and groups. Pure definition, checked when declared.
+
+@stage(name="OCRStage", max_retries=3)
+def ocr_stage(document: dict) -> dict: ...
+
+cr_extract = Workflow("cr_extract_workflow", [ocr_stage, parallel(a, b), excel_stage])
+chain_id = cr_extract.start({"file_path": "scan.png"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
+from uuid import UUID, uuid5
+
+import dramatiq
+from dramatiq import Actor, Message, group, pipeline
+
+from callboard.errors import WorkflowError
+from db.board import StagePlan
+from middleware.tracking import FAN_OUT, PLACE
+
+from . import application, control
+
+#: Task ids are made from the chain's id and the place in it, so that every process finds the same one.
+_TASKS = UUID("8c9d2f0e-54b1-4a0a-9f60-0d6a4b0f7c11")
+#: How a stage is retried unless it says otherwise.
+RETRY_OPTIONS = {"max_retries": 3, "min_backoff": 1000}
+POLICIES = ("fail", "continue")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+AnyActor: TypeAlias = "Actor[Any, Any]"
+StageLike: TypeAlias = "AnyActor | str | Parallel"
+
+
+@overload
+def stage(function: Callable[P, R]) -> Actor[P, R]: ...
+
+
+@overload
+def stage(*, name: str | None = None, **options: Any) -> Callable[[Callable[P, R]], Actor[P, R]]: ...
+
+
+def stage(
+    function: Callable[P, R] | None = None, *, name: str | None = None, **options: Any
+) -> Actor[P, R] | Callable[[Callable[P, R]], Actor[P, R]]:
+    """Declare a stage: a Dramatiq actor, retried 3 times with a back-off from 1 s unless it says otherwise.
+
+    Parameters:
+        name: shown as ``metadata.stage_name``; the function's name unless given.
+        **options: every option that ``dramatiq.actor`` takes.
+
+    Returns:
+        The actor, or a decorator when called with options only.
+    """
+
+    def declare(function: Callable[P, R]) -> Actor[P, R]:
+        chosen = {**RETRY_OPTIONS, "stage_name": name or function.__name__, **options}
+        if "retry_when" in options:
+            chosen.pop("max_retries")
+        actor: Actor[P, R] = dramatiq.actor(**chosen)(function)
+        return actor
+
+    return declare if function is None else declare(function)
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """A stage whose members run side by side; the next stage gets their results as a list, in order.
+
+    Attributes:
+        members: actors, or names of declared ones.
+        name: shown as ``metadata.stage_name``.
+        on_failure: what a member that fails for good means: ``fail`` the stage, or ``continue`` with the
+            results of the others and an entry ``{"failed": name, "error": text}`` in its place.
+    """
+
+    members: tuple[AnyActor | str, ...]
+    name: str | None
+    on_failure: str
+
+
+def parallel(*members: AnyActor | str, name: str | None = None, on_failure: str = "fail") -> Parallel:
+    """A stage of several actors that run side by side. See :class:`Parallel`.
+
+    Raises:
+        WorkflowError: no members, or an unknown policy.
+    """
+    if not members:
+        raise WorkflowError("parallel() needs at least one actor")
+    if on_failure not in POLICIES:
+        raise WorkflowError(f"on_failure: read {on_failure!r}, expected {' or '.join(map(repr, POLICIES))}")
+    return Parallel(members, name, on_failure)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A checked stage: its actors, and whether they are members of a parallel one."""
+
+    name: str
+    actors: tuple[AnyActor, ...]
+    is_parallel: bool
+    policy: str
+
+
+class Workflow:
+    """A named sequence of stages that can be started any number of times.
+
+    Parameters:
+        name: e.g. ``"cr_extract_workflow"``; unique in a process.
+        stages: actors, names of declared actors, or :func:`parallel` stages, in order.
+        title: one line for people.
+        accepts: a JSON schema of the input, for clients and for the check at start.
+        channel: the Redis channel of its progress messages; the common one unless given.
+
+    Raises:
+        WorkflowError: the definition cannot run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stages: Sequence[StageLike],
+        *,
+        title: str = "",
+        accepts: dict[str, Any] | None = None,
+        channel: str | None = None,
+    ) -> None:
+        if not name or not isinstance(name, str):
+            raise WorkflowError("a workflow needs a name")
+        if not stages:
+            raise WorkflowError(f"workflow {name!r} has no stages")
+        self.name = name
+        self.title = title
+        self.accepts = accepts
+        self.channel = channel
+        self.stages = [_check(name, declared) for declared in stages]
+        _refuse_repeats(name, self.stages)
+        self.application = application.application_of(self.stages[0].actors[0].broker)
+        if name in self.application.workflows:
+            raise WorkflowError(f"two workflows are named {name!r}")
+        self.application.workflows[name] = self
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.name!r}, {[declared.name for declared in self.stages]})"
+
+    def start(self, data: Any, **options: Any) -> str:
+        """Start a chain; see :func:`actors.control.start` for the options. Returns its id."""
+        return control.start(self, data, **options)
+
+    def start_many(self, inputs: Iterable[Any], **options: Any) -> list[str]:
+        """Start one chain for each input; see :func:`actors.control.start_many`. Returns their ids."""
+        return control.start_many(self, inputs, **options)
+
+    def plan(self, chain_id: str) -> list[StagePlan]:
+        """The stages of a chain with the ids of its tasks, as board and ledger store them."""
+        return [
+            StagePlan(
+                name=declared.name,
+                tasks=[
+                    {
+                        "name": actor.options.get("stage_name", actor.actor_name),
+                        "task_id": task_id(chain_id, number, member),
+                        "task_name": actor.actor_name,
+                        "queue_name": actor.queue_name,
+                    }
+                    for member, actor in _members(declared)
+                ],
+                parallel=declared.is_parallel,
+                policy=declared.policy,
+            )
+            for number, declared in enumerate(self.stages, start=1)
+        ]
+
+    def compile(self, chain_id: str, *arguments: Any, from_stage: int = 1) -> pipeline | group:
+        """The chain's messages from a stage on: a ``dramatiq.pipeline``, or a ``group`` for a parallel stage.
+
+        Each message names its successor in ``pipe_target``, as Dramatiq's own pipelines do; before a parallel
+        stage the option ``callboard_fan_out`` holds the messages of the group.
+
+        Parameters:
+            arguments: what the first of the stages is called with.
+        """
+        following: pipeline | group | None = None
+        for number in range(len(self.stages), from_stage - 1, -1):
+            given = arguments if number == from_stage else ()
+            following = self._compile_stage(chain_id, number, given, following)
+        assert following is not None
+        return following
+
+    def first_messages(self, chain_id: str, *arguments: Any, from_stage: int = 1) -> list[Message[Any]]:
+        """The messages by which a chain begins, or goes on from a stage; see :meth:`compile`."""
+        composition = self.compile(chain_id, *arguments, from_stage=from_stage)
+        if isinstance(composition, group):
+            return list(composition.children)
+        return composition.messages[:1]
+
+    def _compile_stage(
+        self, chain_id: str, number: int, arguments: tuple[Any, ...], following: pipeline | group | None
+    ) -> pipeline | group:
+        declared = self.stages[number - 1]
+        messages = [
+            _message(actor, chain_id, number, member, arguments) for member, actor in _members(declared)
+        ]
+        broker = self.application.broker
+        if not declared.is_parallel and isinstance(following, pipeline):
+            return pipeline([*messages, following], broker=broker)
+        for message in messages:
+            if isinstance(following, pipeline):
+                message.options["pipe_target"] = following.messages[0].asdict()
+            elif following is not None:
+                message.options[FAN_OUT] = [member.asdict() for member in following.children]
+        if declared.is_parallel:
+            return group(messages, broker=broker)
+        return pipeline(messages, broker=broker)
+
+
+def task_id(chain_id: str, stage_number: int, member: int) -> str:
+    """The id of a task: the same in every process, at every attempt."""
+    return str(uuid5(_TASKS, f"{chain_id}/{stage_number}.{member}"))
+
+
+def _members(declared: _Stage) -> list[tuple[int, AnyActor]]:
+    """The stage's actors by member number: from 1 in a parallel stage, else 0."""
+    return list(enumerate(declared.actors, start=1 if declared.is_parallel else 0))
+
+
+def _message(
+    actor: AnyActor, chain_id: str, number: int, member: int, arguments: tuple[Any, ...]
+) -> Message[Any]:
+    options: dict[str, Any] = {PLACE: {"chain": chain_id, "stage": number, "member": member}}
+    if "stage_name" not in actor.options:
+        # A plain actor keeps its own options; where it has none it is retried as a stage is.
+        options |= {key: value for key, value in RETRY_OPTIONS.items() if key not in actor.options}
+    return Message(
+        queue_name=actor.queue_name,
+        actor_name=actor.actor_name,
+        args=arguments,
+        kwargs={},
+        options=options,
+        message_id=task_id(chain_id, number, member),
+    )
+
+
+def _check(workflow: str, declared: StageLike) -> _Stage:
+    if isinstance(declared, Parallel):
+        actors = tuple(_actor(workflow, member) for member in declared.members)
+        name = declared.name or " + ".join(_name(actor) for actor in actors)
+        return _Stage(name, actors, True, declared.on_failure)
+    actor = _actor(workflow, declared)
+    return _Stage(_name(actor), (actor,), False, "fail")
+
+
+def _actor(workflow: str, declared: Any) -> AnyActor:
+    if isinstance(declared, Actor):
+        application.application_of(declared.broker)
+        return declared
+    if isinstance(declared, str):
+        known = application.current().broker.actors
+        if declared in known:
+            return known[declared]
+        raise WorkflowError(f"workflow {workflow!r}: no actor is named {declared!r}")
+    raise WorkflowError(
+        f"workflow {workflow!r}: a stage is an actor, not {declared!r}; decorate it with @stage"
+    )
+
+
+def _name(actor: AnyActor) -> str:
+    name: str = actor.options.get("stage_name", actor.actor_name)
+    return name
+
+
+def _refuse_repeats(workflow: str, stages: list[_Stage]) -> None:
+    names = [declared.name for declared in stages]
+    for name in names:
+        if names.count(name) > 1:
+            raise WorkflowError(f"workflow {workflow!r} has two stages named {name!r}")
+    brokers = {id(actor.broker) for declared in stages for actor in declared.actors}
+    if len(brokers) > 1:
+        raise WorkflowError(f"workflow {workflow!r}: its actors are declared on different brokers")

@@ -1,0 +1,35 @@
+"""Callboard: tracked workflows on Dramatiq.
+
+The public names below are handed on lazily: ``import callboard`` imports nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Workflow": "actors.workflow",
+    "current_stage": "actors.progress",
+    "parallel": "actors.workflow",
+    "progress": "actors.progress",
+    "publish_progress": "actors.progress",
+    "resume": "actors.control",
+    "revoke": "actors.control",
+    "stage": "actors.workflow",
+    "status_manager": "actors.application",
+    "workflow": "actors.application",
+}
+
+__all__ = [  # noqa: PLE0604 (the names above)
+    *_HOMES,
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module 'callboard' has no attribute {name!r}") from None
+    return getattr(import_module(home), name)

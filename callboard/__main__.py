@@ -1,0 +1,5 @@
+"""``python -m callboard``: the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,103 @@
+"""Every error that Callboard raises on purpose.
+
+    CallboardError
+    ├── SettingsError            an environment variable cannot be used
+    ├── EmbeddedError            the embedded Redis could not be started
+    ├── WorkflowError            a definition that cannot run
+    │   └── UnknownWorkflow      no workflow of that name is declared
+    ├── ChainError
+    │   ├── UnknownChain         neither board nor ledger knows the chain
+    │   └── ChainStateError      the chain's state forbids what was asked
+    ├── BoardUnavailable         Redis does not answer
+    ├── LedgerUnavailable        the database does not answer
+    └── StageError               what a stage may raise about its own work
+        ├── BadInput             the input cannot be processed; a retry cannot help
+        └── ResultError          a stage returned what cannot be stored
+
+Facts are attributes; the text says what to do next.
+"""
+
+from __future__ import annotations
+
+
+class CallboardError(Exception):
+    """Base of all errors that Callboard raises on purpose."""
+
+
+class SettingsError(CallboardError):
+    """An environment variable cannot be used.
+
+    Attributes:
+        variable: its name, e.g. ``"REDIS_URL"``.
+        value: what was read.
+        expected: what it should look like.
+    """
+
+    def __init__(self, variable: str, value: str, expected: str) -> None:
+        super().__init__(f"{variable}: read {value!r}, expected {expected}")
+        self.variable = variable
+        self.value = value
+        self.expected = expected
+
+
+class EmbeddedError(CallboardError):
+    """The embedded Redis could not be started."""
+
+
+class WorkflowError(CallboardError):
+    """A workflow's definition cannot run."""
+
+
+class UnknownWorkflow(WorkflowError):
+    """No workflow of that name is declared in this process."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        listed = ", ".join(sorted(known)) or "none"
+        super().__init__(
+            f"no workflow is named {name!r} (known: {listed}); is its module listed in WORKFLOWS?"
+        )
+        self.name = name
+        self.known = known
+
+
+class ChainError(CallboardError):
+    """Something about one chain. Attribute: ``chain_id``."""
+
+    def __init__(self, chain_id: str, message: str) -> None:
+        super().__init__(message)
+        self.chain_id = chain_id
+
+
+class UnknownChain(ChainError):
+    """Neither the board nor the ledger knows the chain."""
+
+    def __init__(self, chain_id: str) -> None:
+        super().__init__(chain_id, f"no chain {chain_id!r} on the board or in the ledger")
+
+
+class ChainStateError(ChainError):
+    """The chain's state forbids what was asked. Attribute: ``status``."""
+
+    def __init__(self, chain_id: str, status: str, message: str) -> None:
+        super().__init__(chain_id, message)
+        self.status = status
+
+
+class BoardUnavailable(CallboardError):
+    """Redis does not answer; nothing was started."""
+
+
+class LedgerUnavailable(CallboardError):
+    """The database does not answer; nothing was started."""
+
+
+class StageError(CallboardError):
+    """What a stage may raise about its own work."""
+
+
+class BadInput(StageError):
+    """The input cannot be processed as it is. A stage that raises it is not retried."""
+
+
+class ResultError(StageError):
+    """A stage returned what cannot be stored: not JSON, or larger than the limit."""

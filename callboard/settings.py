@@ -1,0 +1,212 @@
+"""Every environment variable that Callboard reads, typed, in one place.
+
+``Settings.from_environment()`` reads and checks them all; a value that cannot be used raises
+:class:`~callboard.errors.SettingsError`, which names the variable, what was read and what is expected.
+Reading settings opens no connection and starts no server.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from .errors import SettingsError
+
+T = TypeVar("T")
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
+DATABASE_SCHEMES = ("postgresql", "sqlite")
+LANGUAGES = ("ko", "en")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says. URLs are whole and normalised; durations are in the unit of their name.
+
+    Attributes:
+        home: ``CALLBOARD_HOME``: folder of everything kept locally (SQLite, embedded Redis, storage).
+        database_url: ``DATABASE_URL``: ``postgresql://…`` or ``sqlite:////absolute/path``.
+        redis_url: ``REDIS_URL``: the board's server; None means the embedded one.
+        broker_url: ``BROKER_URL``: where messages travel; None means the same server as the board.
+        storage_url: ``STORAGE_URL``: any fsspec URL under which chains keep their files.
+        namespace: ``CALLBOARD_NAMESPACE``: first part of every Redis key but the status arrays'.
+        workflows: ``WORKFLOWS``: modules that declare workflows of one's own, imported by each process.
+        status_ttl: ``STATUS_TTL``: seconds that a status array lives after its last change.
+        retention_days: ``RETENTION_DAYS``: how long finished chains stay in the ledger.
+        result_limit: ``RESULT_LIMIT``: bytes of JSON that one stage may return.
+        language: ``CALLBOARD_LANGUAGE``: of messages for people, ``ko`` or ``en``.
+        llm_base_url: ``LLM_BASE_URL``: an OpenAI-compatible endpoint, e.g. ``https://host/v1``; or None.
+        llm_model: ``LLM_MODEL``: the model to ask for; needed with an endpoint.
+        llm_api_key: ``LLM_API_KEY``: sent as a bearer token where given.
+        llm_timeout: ``LLM_TIMEOUT``: seconds for one request.
+    """
+
+    home: Path
+    database_url: str
+    redis_url: str | None
+    broker_url: str | None
+    storage_url: str
+    namespace: str
+    workflows: tuple[str, ...]
+    status_ttl: int
+    retention_days: int
+    result_limit: int
+    language: str
+    llm_base_url: str | None
+    llm_model: str | None
+    llm_api_key: str | None
+    llm_timeout: float
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read and check the environment (``os.environ`` unless one is given).
+
+        Raises:
+            SettingsError: a value cannot be used.
+        """
+        read = _Reader(os.environ if environment is None else environment)
+        home = read.value("CALLBOARD_HOME", _folder, Path.home() / ".callboard")
+        settings = cls(
+            home=home,
+            database_url=read.value("DATABASE_URL", _database_url, f"sqlite:///{home}/ledger.sqlite3"),
+            redis_url=read.optional("REDIS_URL", _url(REDIS_SCHEMES, "redis://host:6379/0")),
+            broker_url=read.optional("BROKER_URL", _url(BROKER_SCHEMES, "redis://… or amqp://…")),
+            storage_url=read.value("STORAGE_URL", _storage_url, f"file://{home}/storage"),
+            namespace=read.value("CALLBOARD_NAMESPACE", _namespace, "callboard"),
+            workflows=read.value("WORKFLOWS", _modules, ()),
+            status_ttl=read.value("STATUS_TTL", _whole(1, 3600, "seconds from 1 to 3600"), 3600),
+            retention_days=read.value("RETENTION_DAYS", _whole(1, 36_500, "days from 1 to 36500"), 90),
+            result_limit=read.value(
+                "RESULT_LIMIT", _whole(1024, 64 << 20, "bytes from 1024 to 67108864"), 1 << 20
+            ),
+            language=read.value("CALLBOARD_LANGUAGE", _one_of(LANGUAGES), "ko"),
+            llm_base_url=read.optional("LLM_BASE_URL", _url(("http", "https"), "https://host/v1")),
+            llm_model=read.optional("LLM_MODEL", str),
+            llm_api_key=read.optional("LLM_API_KEY", str),
+            llm_timeout=read.value("LLM_TIMEOUT", _seconds, 60.0),
+        )
+        if settings.llm_base_url and not settings.llm_model:
+            raise SettingsError("LLM_MODEL", "", "a model's name, as LLM_BASE_URL is set")
+        return settings
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the board lives on the embedded Redis."""
+        return self.redis_url is None
+
+
+class _Reader:
+    """Reads variables one at a time; an empty value counts as unset."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
+        text = self._environment.get(name, "").strip()
+        if not text:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise SettingsError(name, _without_password(text), str(error)) from None
+
+    def value(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        found = self.optional(name, parse)
+        return default if found is None else found
+
+
+def _without_password(text: str) -> str:
+    try:
+        password = urlsplit(text).password
+    except ValueError:
+        return text
+    return text.replace(f":{password}@", ":***@") if password else text
+
+
+def _url(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        try:
+            parts = urlsplit(text)
+            port_fits = parts.port is None or 0 < parts.port < 65536
+        except ValueError:
+            port_fits = False
+        place = port_fits and (parts.path if parts.scheme == "unix" else parts.hostname)
+        if not place or parts.scheme not in schemes:
+            raise ValueError(f"a URL like {example} ({', '.join(f'{s}://' for s in schemes)})")
+        return text
+
+    return parse
+
+
+def _database_url(text: str) -> str:
+    if text.startswith("postgres://"):
+        text = "postgresql://" + text.removeprefix("postgres://")
+    parts = urlsplit(text)
+    named = len(parts.path) > 1 and (parts.scheme != "sqlite" or not parts.netloc)
+    if parts.scheme not in DATABASE_SCHEMES or not named:
+        raise ValueError("postgresql://user:password@host:5432/name or sqlite:////absolute/path")
+    return text
+
+
+def _storage_url(text: str) -> str:
+    if "://" not in text:
+        return f"file://{Path(text).expanduser().resolve()}"
+    if not text.partition("://")[0].replace("+", "").isalnum():
+        raise ValueError("a folder or an fsspec URL such as file:///data, s3://bucket/folder, memory://")
+    return text.rstrip("/") if not text.endswith("://") else text
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().resolve()
+
+
+def _namespace(text: str) -> str:
+    if not text.replace("-", "").replace("_", "").isalnum() or len(text) > 64:
+        raise ValueError("up to 64 letters, digits, '-' and '_'")
+    return text
+
+
+def _modules(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError("module names with commas between them, such as shop.workflows,billing")
+    return names
+
+
+def _whole(least: int, most: int, expected: str) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise ValueError(expected)
+        return number
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    expected = "seconds from 0.1 to 3600"
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not 0.1 <= number <= 3600:
+        raise ValueError(expected)
+    return number
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(" or ".join(choices))
+        return text
+
+    return parse

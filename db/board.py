@@ -1,0 +1,362 @@
+"""The board: what is true now, in Redis. One Lua script a transition, each atomic.
+
+A :class:`Transition` is a script with its keys and arguments. :meth:`Board.apply` runs it alone; the broker
+runs the same transition together with enqueue and ack, in one script (``actors/redis_broker.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .keys import FINAL_STATE_TTL, LEASE_TTL, Keys
+from .redis_client import ThreadClients
+from .scripts import Script, source
+
+#: Seconds that a tracked task of no chain is remembered while it waits or runs.
+LONE_TASK_TTL = 7 * 86_400
+#: Characters of an error that the board and the ledger show; the traceback is kept beside it.
+ERROR_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a task stands: a stage of a chain (from 1), and in a parallel stage which member (from 1).
+
+    ``member`` is 0 for the only task of a stage. A task that belongs to no chain has an empty ``chain_id``.
+    """
+
+    chain_id: str
+    stage: int
+    member: int
+    task_id: str
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage of a chain that is about to be posted.
+
+    Attributes:
+        name: shown as ``metadata.stage_name``.
+        tasks: one dictionary a task: ``name``, ``task_id``, ``task_name``, ``queue_name``.
+        parallel: whether the tasks are members that run side by side.
+        policy: of a parallel stage whose member fails for good: ``"fail"`` or ``"continue"``.
+    """
+
+    name: str
+    tasks: list[dict[str, str]]
+    parallel: bool = False
+    policy: str = "fail"
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that board and ledger store."""
+        return {
+            "stage_name": self.name,
+            "parallel": self.parallel,
+            "policy": self.policy,
+            "tasks": self.tasks,
+        }
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A named script of ``db/lua`` with its keys and arguments."""
+
+    name: str
+    keys: list[str]
+    arguments: list[Any]
+
+
+@dataclass(frozen=True)
+class LiveChain:
+    """A chain as the live hash has it.
+
+    Attributes:
+        facts: what start wrote: name, total, created, batch, by, channel.
+        state: status, current (stage), seq, completed, failed, revoked, progress (a list), and where they
+            apply started, finished (epoch seconds, as strings) and error.
+        plan: the stages, as :meth:`StagePlan.as_json` has them.
+        final: what the last stage returned, once the chain has succeeded.
+    """
+
+    facts: dict[str, Any]
+    state: dict[str, Any]
+    plan: list[dict[str, Any]]
+    final: Any
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The board's answer to a begin.
+
+    Attributes:
+        verdict: ``go``, ``done``, ``closed``, ``stale``, ``busy`` or ``unknown`` (see ``lua/begin.lua``).
+        token: the fencing token of this run, shown again at each report.
+        attempt: how often the task has begun, this time included.
+        inputs: results of the parallel stage before, in order; None where there is none.
+        alive_for: with ``busy``, milliseconds for which the other run is known to be alive.
+    """
+
+    verdict: str
+    token: str = ""
+    attempt: int = 0
+    inputs: list[Any] | None = None
+    alive_for: int = 0
+
+
+def now() -> str:
+    """Epoch seconds, as the board writes them."""
+    return repr(round(time.time(), 3))
+
+
+def encode(value: Any) -> str:
+    """JSON as the board writes it: compact, Unicode as it is.
+
+    Raises:
+        TypeError, ValueError: the value is not JSON (NaN and infinities included).
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # A lone surrogate cannot travel as UTF-8; as an escape it is valid JSON.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@lru_cache
+def _script(name: str) -> Script:
+    return Script(source(name))
+
+
+class Board:
+    """Reads and changes the live state of chains.
+
+    Parameters:
+        clients: connections to the board's Redis.
+        keys: names of its keys.
+        status_ttl: seconds that a status array lives after its last change.
+    """
+
+    def __init__(self, clients: ThreadClients, keys: Keys, *, status_ttl: int = 3600) -> None:
+        self.clients = clients
+        self.keys = keys
+        self.status_ttl = status_ttl
+
+    def apply(self, transition: Transition) -> Any:
+        """Run one transition and return the script's answer.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        return _script(transition.name)(self.clients.get(), transition.keys, transition.arguments)
+
+    def keys_of(self, place: Place) -> list[str]:
+        """KEYS of every transition: live hash, status array, event stream, leases."""
+        if not place.chain_id:
+            array = self.keys.array(place.task_id)
+            return [self.keys.lone(place.task_id), array, self.keys.events, self.keys.leases]
+        return self._chain_keys(place.chain_id)
+
+    def _chain_keys(self, chain_id: str) -> list[str]:
+        return [self.keys.live(chain_id), self.keys.array(chain_id), self.keys.events, self.keys.leases]
+
+    def post(
+        self,
+        chain_id: str,
+        name: str,
+        stages: Sequence[StagePlan],
+        *,
+        channel: str | None = None,
+        batch_id: str | None = None,
+        initiated_by: str | None = None,
+    ) -> Transition:
+        """The transition that puts a chain on the board, all stages PENDING."""
+        created, channel = now(), channel or self.keys.progress
+        facts = {
+            "name": name,
+            "total": sum(len(stage.tasks) for stage in stages),
+            "created": created,
+            "batch": batch_id,
+            "by": initiated_by,
+            "channel": channel,
+        }
+        arguments: list[Any] = [
+            chain_id,
+            self.status_ttl,
+            created,
+            channel,
+            encode(facts),
+            encode([stage.as_json() for stage in stages]),
+        ]
+        for stage in stages:
+            arguments += [encode(stage.name), len(stage.tasks) if stage.parallel else 0, stage.policy]
+        return Transition("post", self._chain_keys(chain_id), arguments)
+
+    def begin(self, place: Place, *, actor: str, worker: str, retries: int) -> Begun:
+        """Take a task for this worker. One round trip.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        answer = self.apply(
+            Transition(
+                "begin",
+                self.keys_of(place),
+                [
+                    place.chain_id,
+                    place.stage,
+                    place.member,
+                    place.task_id,
+                    actor,
+                    now(),
+                    worker,
+                    retries,
+                    self.status_ttl,
+                    LONE_TASK_TTL,
+                    LEASE_TTL * 1000,
+                ],
+            )
+        )
+        verdict = answer[0].decode()
+        if verdict == "busy":
+            return Begun(verdict, alive_for=int(answer[1]))
+        if verdict != "go":
+            return Begun(verdict)
+        inputs = answer[3] if len(answer) > 3 else None
+        return Begun(verdict, answer[1].decode(), int(answer[2]), json.loads(inputs) if inputs else None)
+
+    def lease(self, place: Place, token: str) -> str:
+        """The name under which a run's lease is kept."""
+        return f"{self.keys_of(place)[0]}|{place.stage}.{place.member}|{token}"
+
+    def renew(self, leases: Sequence[str]) -> int:
+        """Prove that runs are alive. One round trip for all.
+
+        Returns:
+            The number of those that still held their lease.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        transition = Transition("renew", [self.keys.leases], [LEASE_TTL * 1000, *leases])
+        return int(self.apply(transition))
+
+    def progress(self, place: Place, token: str, percent: int | None, metadata: str, log: str | None) -> bool:
+        """Report from inside a stage. One round trip.
+
+        Returns:
+            False when the run has lost its task, because another took over or the chain has ended.
+        """
+        arguments = [
+            place.chain_id,
+            place.stage,
+            place.member,
+            token,
+            now(),
+            self.status_ttl,
+            "" if percent is None else percent,
+            metadata,
+            "" if log is None else encode(log),
+        ]
+        return bool(self.apply(Transition("progress", self.keys_of(place), arguments)) == b"go")
+
+    def finish(self, place: Place, token: str, metadata: str, result: str) -> Transition:
+        """The transition of a task that has succeeded with ``result`` (JSON)."""
+        return self._ending("finish", place, token, metadata, result)
+
+    def retry(
+        self, place: Place, token: str, metadata: str, error: str, traceback: str, retries: int
+    ) -> Transition:
+        """The transition of a task that has failed and will be tried again as number ``retries``."""
+        return self._ending("retry", place, token, metadata, error[:ERROR_LENGTH], traceback, retries)
+
+    def fail(
+        self, place: Place, token: str, metadata: str, error: str, traceback: str, chain_error: str
+    ) -> Transition:
+        """The transition of a task that has failed for good."""
+        log = encode(chain_error[:ERROR_LENGTH])
+        return self._ending("fail", place, token, metadata, error[:ERROR_LENGTH], traceback, chain_error, log)
+
+    def _ending(self, name: str, place: Place, token: str, metadata: str, *more: Any) -> Transition:
+        arguments = [
+            place.chain_id,
+            place.stage,
+            place.member,
+            token,
+            now(),
+            self.status_ttl,
+            FINAL_STATE_TTL,
+            metadata,
+            *more,
+        ]
+        return Transition(name, self.keys_of(place), arguments)
+
+    def revoke(self, chain_id: str, reason: str) -> Transition:
+        """The transition that calls a chain off."""
+        arguments = [chain_id, now(), self.status_ttl, FINAL_STATE_TTL, reason]
+        return Transition("revoke", self._chain_keys(chain_id), arguments)
+
+    def resume(self, chain_id: str, from_stage: int | None) -> Transition:
+        """The transition that lets an ended chain go on."""
+        arguments = [chain_id, now(), self.status_ttl, "" if from_stage is None else from_stage]
+        return Transition("resume", self._chain_keys(chain_id), arguments)
+
+    def restore(
+        self, chain_id: str, fields: dict[str, Any], array: list[dict[str, Any]], ended: bool
+    ) -> None:
+        """Write back a chain that the board has forgotten; ``fields`` are the live hash's.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        arguments: list[Any] = [self.status_ttl, FINAL_STATE_TTL if ended else 0, encode(array)]
+        for field, value in fields.items():
+            arguments += [field, value]
+        self.apply(Transition("restore", self._chain_keys(chain_id), arguments))
+
+    def array(self, chain_id: str) -> list[dict[str, Any]] | None:
+        """The status array of a chain, or None where the board does not know it.
+
+        A single object (the old form) is read as an array of one. An array that has expired while its
+        chain waited is put together again from the live state.
+        """
+        client = self.clients.get()
+        text: Any = client.get(self.keys.array(chain_id))
+        if text is None:
+            entries = self._entries(chain_id)
+            return None if entries is None else [json.loads(entry) for entry in entries]
+        found = json.loads(text)
+        return found if isinstance(found, list) else [found]
+
+    def _entries(self, chain_id: str) -> list[bytes] | None:
+        client, live = self.clients.get(), self.keys.live(chain_id)
+        count: Any = client.hget(live, "stages")
+        if count is None:
+            return None
+        entries: Any = client.hmget(live, [f"{stage}:entry" for stage in range(1, int(count) + 1)])
+        return None if None in entries else entries
+
+    def chain(self, chain_id: str) -> LiveChain | None:
+        """The live state of a chain, or None where the board does not know it."""
+        names = ["facts", "state", "plan", "final"]
+        found: Any = self.clients.get().hmget(self.keys.live(chain_id), names)
+        if found[0] is None:
+            return None
+        facts, state, plan = (json.loads(text) for text in found[:3])
+        return LiveChain(facts, state, plan, json.loads(found[3]) if found[3] else None)
+
+    def channel(self, chain_id: str) -> str:
+        """The channel of a chain's progress messages; the common one for a chain that is not on the board."""
+        found: Any = self.clients.get().hget(self.keys.live(chain_id), "channel")
+        return found.decode() if found else self.keys.progress
+
+    def task(self, chain_id: str, stage: int, member: int = 0) -> dict[str, Any] | None:
+        """The live state of a task (fields in ``includes/transition.lua``); None before its first begin."""
+        text: Any = self.clients.get().hget(self.keys.live(chain_id), f"{stage}.{member}")
+        return json.loads(text) if text else None
+
+    def result(self, chain_id: str, stage: int, member: int = 0) -> str | None:
+        """What a task has returned, as JSON; None where it has not succeeded."""
+        text: Any = self.clients.get().hget(self.keys.live(chain_id), f"{stage}.{member}:result")
+        return text.decode() if text else None

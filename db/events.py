@@ -1,0 +1,203 @@
+"""The event that the board appends to its stream at each transition.
+
+A stream entry is a flat map; its fields are spelled here and in ``db/lua/includes/transition.lua``
+(``emit``). Moments are epoch seconds, as strings; what is absent, empty or null means none.
+
+    chain      id of the chain, empty for a task of no chain
+    facts      JSON object of the chain: name total created batch by channel
+    state      JSON object: seq, and of the chain: status completed failed revoked started finished error
+    final      JSON: what the chain returned, once it has succeeded
+    place      "stage.member" of the task that moved; absent when the event is about the chain alone
+    task       JSON object: task (its id) actor status started finished retries attempt worker error
+               metadata (JSON in a string) progress (percent)
+    result     JSON: what the task returned, once it has succeeded
+    traceback  of the task's failure
+
+Each event carries the full state of its chain and of its task after the transition, so the newest sequence
+number wins and older events are dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .models import ProcessStatus
+
+_LATEST = 253_402_300_799.0  # the last second of the year 9999, where datetime ends
+_STATUSES = frozenset(status.value for status in ProcessStatus)
+
+
+@dataclass(frozen=True)
+class ChainState:
+    """A chain after a transition."""
+
+    chain_id: str
+    chain_name: str
+    total_tasks: int
+    status: str
+    completed_tasks: int
+    failed_tasks: int
+    revoked_tasks: int
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    error_message: str | None = None
+    final_result: Any = None
+    batch_id: str | None = None
+    initiated_by: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A task after a transition. ``member``: 0 for the only task of its stage, else from 1."""
+
+    task_id: str
+    task_name: str
+    status: str
+    stage: int | None = None
+    member: int | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    retries: int = 0
+    attempt: int = 0
+    worker: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+    result: Any = None
+    metadata: Any = None
+    progress: int | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A transition. ``seq`` grows by one with each event of a chain (or of a task of no chain)."""
+
+    seq: int
+    chain: ChainState | None
+    task: TaskState | None
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[bytes, bytes]) -> Event:
+        """Read a stream entry.
+
+        Raises:
+            ValueError: a field is missing or malformed; the text names it.
+        """
+        state = _read_object(fields, b"state")
+        chain = None
+        if fields.get(b"chain"):
+            facts = _read_object(fields, b"facts")
+            chain = _chain(fields[b"chain"].decode(), facts, state, _read_json(fields, b"final"))
+        task = _task(fields, in_chain=chain is not None) if fields.get(b"task") else None
+        if chain is None and task is None:
+            raise ValueError("neither chain nor task")
+        return cls(_whole(state, "seq"), chain, task)
+
+
+def _chain(chain_id: str, facts: dict[str, Any], state: dict[str, Any], final: Any) -> ChainState:
+    created = _moment(facts, "created")
+    if created is None:
+        raise ValueError("created: missing")
+    return ChainState(
+        chain_id=chain_id,
+        chain_name=_needed(facts, "name"),
+        total_tasks=_whole(facts, "total"),
+        status=_status(state),
+        completed_tasks=_whole(state, "completed"),
+        failed_tasks=_whole(state, "failed"),
+        revoked_tasks=_whole(state, "revoked"),
+        created_at=created,
+        started_at=_moment(state, "started"),
+        finished_at=_moment(state, "finished"),
+        error_message=_text(state, "error"),
+        final_result=final,
+        batch_id=_text(facts, "batch"),
+        initiated_by=_text(facts, "by"),
+        channel=_text(facts, "channel"),
+    )
+
+
+def _task(fields: Mapping[bytes, bytes], *, in_chain: bool) -> TaskState:
+    task = _read_object(fields, b"task")
+    stage, _, member = fields.get(b"place", b"").decode().partition(".")
+    if in_chain and not (stage.isdigit() and member.isdigit()):
+        raise ValueError(f"place: {fields.get(b'place')!r} is no stage and member")
+    metadata = _text(task, "metadata")
+    return TaskState(
+        task_id=_needed(task, "task"),
+        task_name=_needed(task, "actor"),
+        status=_status(task),
+        stage=int(stage) if in_chain else None,
+        member=int(member) if in_chain else None,
+        started_at=_moment(task, "started"),
+        finished_at=_moment(task, "finished"),
+        retries=_whole(task, "retries", 0),
+        attempt=_whole(task, "attempt", 0),
+        worker=_text(task, "worker"),
+        error=_text(task, "error"),
+        traceback=fields.get(b"traceback", b"").decode(errors="replace") or None,
+        result=_read_json(fields, b"result"),
+        metadata=_load("metadata", metadata) if metadata else None,
+        progress=_whole(task, "progress", 0),
+    )
+
+
+def _read_object(fields: Mapping[bytes, bytes], name: bytes) -> dict[str, Any]:
+    found = _read_json(fields, name)
+    if not isinstance(found, dict):
+        raise ValueError(f"{name.decode()}: not a JSON object")
+    return found
+
+
+def _read_json(fields: Mapping[bytes, bytes], name: bytes) -> Any:
+    found = fields.get(name)
+    return _load(name.decode(), found.decode(errors="replace")) if found else None
+
+
+def _load(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: not JSON ({error})") from None
+
+
+def _text(values: dict[str, Any], name: str) -> str | None:
+    found = values.get(name)
+    if found is not None and not isinstance(found, str):
+        raise ValueError(f"{name}: {found!r} is no text")
+    return found or None
+
+
+def _needed(values: dict[str, Any], name: str) -> str:
+    found = _text(values, name)
+    if found is None:
+        raise ValueError(f"{name}: missing")
+    return found
+
+
+def _status(values: dict[str, Any]) -> str:
+    status = _needed(values, "status")
+    if status not in _STATUSES:
+        raise ValueError(f"status: {status!r} is none")
+    return status
+
+
+def _whole(values: dict[str, Any], name: str, default: int | None = None) -> int:
+    found = values.get(name, default)
+    if not isinstance(found, int) or not 0 <= found < 1 << 63:
+        raise ValueError(f"{name}: {found!r} is not a whole number from 0")
+    return found
+
+
+def _moment(values: dict[str, Any], name: str) -> float | None:
+    found = values.get(name)
+    if found is None or found == "":
+        return None
+    seconds = float(found) if isinstance(found, (str, int, float)) else -1.0
+    if not 0 <= seconds <= _LATEST:
+        raise ValueError(f"{name}: {found!r} is no time in epoch seconds")
+    return seconds

@@ -1,0 +1,50 @@
+"""Every Redis key, channel and lifetime, built here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Seconds that the live state stays readable after a chain's end.
+FINAL_STATE_TTL = 3600
+#: Seconds that a run counts as alive after its last proof of life.
+LEASE_TTL = 30
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Builds the names of Redis keys for one namespace (``CALLBOARD_NAMESPACE``)."""
+
+    namespace: str = "callboard"
+
+    def live(self, chain_id: str) -> str:
+        """Hash: the live state of a chain, until an hour after its end."""
+        return f"{self.namespace}:chain:{chain_id}"
+
+    def lone(self, task_id: str) -> str:
+        """Hash: the live state of a tracked task that belongs to no chain."""
+        return f"{self.namespace}:task:{task_id}"
+
+    @staticmethod
+    def array(chain_id: str) -> str:
+        """String: the status array. The key is the chain id itself, as existing clients expect."""
+        return chain_id
+
+    @property
+    def events(self) -> str:
+        """Stream: transitions on their way to the ledger."""
+        return f"{self.namespace}:events"
+
+    @property
+    def leases(self) -> str:
+        """Sorted set: runs that are alive, by the millisecond (Redis' clock) until which that is known."""
+        return f"{self.namespace}:leases"
+
+    @property
+    def recorders(self) -> str:
+        """The events stream's consumer group."""
+        return "recorders"
+
+    @property
+    def progress(self) -> str:
+        """Channel: progress messages of workflows that name no channel of their own."""
+        return f"{self.namespace}:progress"

@@ -1,0 +1,289 @@
+-- What every transition shares. KEYS[1] live hash, KEYS[2] status array, KEYS[3] event stream, KEYS[4] leases.
+--
+-- Fields of the live hash, with S a stage's number and T a task, "S.M" (M is 0 for the only task of a
+-- stage, from 1 for the members of a parallel one):
+--   facts plan                      JSON, as start wrote it; facts goes into each event as it is
+--   created channel stages          single facts that scripts need
+--   S:title S:members S:policy      of a stage: JSON string, number of members or 0, "fail" | "continue"
+--   state                           JSON object: the chain, see NEW_STATE; moments are strings
+--   T                               JSON object: the task: status token attempt retries progress started
+--                                   finished worker task actor metadata error
+--   T:result final                  JSON: what a task, and the chain, returned
+--   S:entry                         JSON: the stage's object in the status array
+
+local live, array, stream, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+
+local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
+local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"progress":[0]}'
+
+local function quoted(text)
+    return (cjson.encode(text):gsub("\\/", "/"))
+end
+
+-- A chain (or lone task) and one stage of it: everything that a transition reads, in one call. Nil when the
+-- board does not know it.
+local function read(stage, member)
+    local place = stage .. "." .. member
+    local found = redis.call("HMGET", live, "state", "facts", "created", "channel", "stages",
+        stage .. ":title", stage .. ":members", stage .. ":policy", place)
+    if not found[1] then
+        return nil
+    end
+    local chain = {
+        state = cjson.decode(found[1]), facts = found[2] or "", created = found[3] or "", channel = found[4],
+        stages = tonumber(found[5]) or 1,
+    }
+    local of = {
+        number = tonumber(stage), title = found[6], members = tonumber(found[7]) or 0, policy = found[8],
+    }
+    local task = found[9] and cjson.decode(found[9]) or {status = "PENDING", token = 0, attempt = 0}
+    task.place, task.member = place, member
+    return chain, of, task
+end
+
+local function read_tasks(stage, count)
+    local places = {}
+    for member = 1, count do
+        places[member] = stage .. "." .. member
+    end
+    local found = redis.call("HMGET", live, unpack(places))
+    local tasks = {}
+    for member = 1, count do
+        tasks[member] = found[member] and cjson.decode(found[member]) or {status = "PENDING"}
+    end
+    return tasks
+end
+
+local function tally(tasks)
+    local counts = {PENDING = 0, STARTED = 0, RUNNING = 0, RETRY = 0, SUCCESS = 0, FAILURE = 0, REVOKED = 0}
+    for _, task in ipairs(tasks) do
+        counts[task.status] = counts[task.status] + 1
+    end
+    counts.ended = counts.SUCCESS + counts.FAILURE + counts.REVOKED
+    return counts
+end
+
+-- One status and one progress for the members of a parallel stage.
+local function summarise(tasks, policy)
+    local counts, sum = tally(tasks), 0
+    for _, task in ipairs(tasks) do
+        sum = sum + (task.progress or 0)
+    end
+    local all_ended, status = counts.ended == #tasks, "PENDING"
+    if counts.FAILURE > 0 and (policy ~= "continue" or (all_ended and counts.SUCCESS == 0)) then
+        status = "FAILURE"
+    elseif counts.REVOKED > 0 then
+        status = "REVOKED"
+    elseif all_ended then
+        return "SUCCESS", 100
+    elseif counts.RUNNING + counts.SUCCESS + counts.FAILURE > 0 then
+        status = "RUNNING"
+    elseif counts.STARTED > 0 then
+        status = "STARTED"
+    elseif counts.RETRY > 0 then
+        status = "RETRY"
+    end
+    return status, math.floor(sum / #tasks)
+end
+
+local function planned_tasks(stage)
+    return cjson.decode(redis.call("HGET", live, "plan"))[tonumber(stage)].tasks
+end
+
+local function members_json(stage, tasks)
+    local planned, parts = planned_tasks(stage), {}
+    for i, task in ipairs(tasks) do
+        parts[i] = '{"name":' .. quoted(planned[i].name) .. ',"process_status":"' .. task.status
+            .. '","progress":' .. (task.progress or 0) .. "}"
+    end
+    return ',"members":[' .. table.concat(parts, ",") .. "]"
+end
+
+-- The stage's object in the status array, after `task` has moved. Returns it with the stage's percent.
+local function entry_of(chain_id, chain, of, task, now)
+    local status, progress, more = task.status, task.progress or 0, ""
+    if task.metadata and task.metadata ~= "{}" then
+        more = "," .. task.metadata:sub(2, -2)
+    end
+    if of.members > 0 then
+        local tasks = read_tasks(of.number, of.members)
+        if tonumber(task.member) > 0 then
+            tasks[tonumber(task.member)] = task
+        end
+        status, progress = summarise(tasks, of.policy)
+        more = more .. members_json(of.number, tasks)
+    end
+    return '{"chain_id":' .. quoted(chain_id) .. ',"stage":' .. of.number .. ',"status":"'
+        .. (TERMINAL[status] and status or "PENDING") .. '","progress":' .. progress .. ',"created_at":'
+        .. chain.created .. ',"updated_at":' .. now .. ',"metadata":{"stage_name":' .. of.title .. more
+        .. '},"process_status":"' .. status .. '"}', progress
+end
+
+-- Puts the stages' entries together at the chain's own key.
+local function write_array(chain, ttl)
+    local wanted = {}
+    for stage = 1, chain.stages do
+        wanted[stage] = stage .. ":entry"
+    end
+    redis.call("SET", array, "[" .. table.concat(redis.call("HMGET", live, unpack(wanted)), ",") .. "]", "EX", ttl)
+end
+
+-- Clients poll until END or FAILED, so a revoked chain reads FAILED to them.
+local AT_END = {SUCCESS = '"END"', FAILURE = '"FAILED"', REVOKED = '"FAILED"'}
+
+-- Sends a progress message when the state changed, a whole percent was made, or there is a log line.
+local function publish(chain_id, chain, title, log)
+    local state = chain.state
+    local sum = 0
+    for _, progress in ipairs(state.progress) do
+        sum = sum + progress
+    end
+    local share = state.status == "SUCCESS" and 1 or sum / chain.stages / 100
+    local shown = AT_END[state.status] or title
+    local mark = shown .. math.floor(share * 100)
+    if mark == state.published and log == "" then
+        return
+    end
+    state.published = mark
+    local message = '{"run_id":' .. quoted(chain_id) .. ',"state":' .. shown .. ',"progress":'
+        .. string.format("%.4g", share)
+    if log ~= "" then
+        message = message .. ',"log":' .. log
+    end
+    redis.call("PUBLISH", chain.channel, message .. "}")
+end
+
+local function encode_task(task)
+    local place, member = task.place, task.member
+    task.place, task.member = nil, nil
+    local text = cjson.encode(task)
+    task.place, task.member = place, member
+    return text
+end
+
+-- Appends the full state of the chain, and of a task where one moved, for the ledger. `more` holds what is
+-- not kept in either: result, traceback, final.
+local function emit(chain_id, chain, state, task, task_text, more)
+    local event = {"chain", chain_id, "facts", chain.facts, "state", state}
+    if task then
+        event[7], event[8], event[9], event[10] = "place", task.place, "task", task_text
+    end
+    for name, value in pairs(more) do
+        event[#event + 1] = name
+        event[#event + 1] = value
+    end
+    redis.call("XADD", stream, "*", unpack(event))
+end
+
+local function end_chain(chain, status, now, error)
+    chain.state.status, chain.state.finished, chain.state.error = status, now, error
+end
+
+-- Writes a task's transition and shows it to everyone: live state, array, message, event.
+-- ttl: of the array; final_ttl: how long an ended chain stays; log: JSON string or ""; more: see emit.
+local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more)
+    local state = chain.state
+    local task_text = encode_task(task)
+    state.seq = state.seq + 1
+    local fields = {task.place, task_text}
+    if more.result then
+        fields[#fields + 1], fields[#fields + 2] = task.place .. ":result", more.result
+    end
+    if more.final then
+        fields[#fields + 1], fields[#fields + 2] = "final", more.final
+    end
+    if chain_id ~= "" then
+        local entry, progress = entry_of(chain_id, chain, of, task, now)
+        state.progress[of.number] = progress
+        fields[#fields + 1], fields[#fields + 2] = of.number .. ":entry", entry
+        publish(chain_id, chain, of.title, log)
+    end
+    local state_text = cjson.encode(state)
+    redis.call("HSET", live, "state", state_text, unpack(fields))
+    if chain_id ~= "" then
+        write_array(chain, ttl)
+    end
+    emit(chain_id, chain, state_text, task, task_text, more)
+    if TERMINAL[state.status] then
+        redis.call("EXPIRE", live, final_ttl)
+    end
+end
+
+-- The lease of a run: its chain (or lone task), its place, its token.
+local function lease_of(task)
+    return live .. "|" .. task.place .. "|" .. task.token
+end
+
+-- Milliseconds for which the task's last run is known to be alive.
+local function alive_for(task)
+    local until_ = redis.call("ZSCORE", leases, lease_of(task))
+    if not until_ then
+        return 0
+    end
+    local time = redis.call("TIME")
+    return tonumber(until_) - (time[1] * 1000 + math.floor(time[2] / 1000))
+end
+
+local function take_lease(task, ttl)
+    local time = redis.call("TIME")
+    redis.call("ZADD", leases, time[1] * 1000 + math.floor(time[2] / 1000) + ttl, lease_of(task))
+end
+
+-- Whether this run may still end the task: it holds the newest token and the task is in its hands.
+local function holds(task, token)
+    return task.token == tonumber(token) and (task.status == "STARTED" or task.status == "RUNNING")
+end
+
+-- What to tell a run that may not: it said the same before, or another has taken over.
+local function refusal(task, token, said)
+    return {task.token == tonumber(token) and task.status == said and "repeated" or "stale"}
+end
+
+-- The results of a stage's members as a JSON list, in order; a failed member leaves an entry that says so.
+-- `own` stands for the result of the task that is just ending.
+local function member_results(stage, count, task, own)
+    local tasks, wanted, planned = read_tasks(stage, count), {}, nil
+    for member = 1, count do
+        wanted[member] = stage .. "." .. member .. ":result"
+    end
+    local results = redis.call("HMGET", live, unpack(wanted))
+    if task then
+        tasks[tonumber(task.member)], results[tonumber(task.member)] = task, own
+    end
+    for member = 1, count do
+        if tasks[member].status ~= "SUCCESS" then
+            planned = planned or planned_tasks(stage)
+            results[member] = '{"failed":' .. quoted(planned[member].name) .. ',"error":'
+                .. quoted(tasks[member].error or "") .. "}"
+        end
+    end
+    return "[" .. table.concat(results, ",") .. "]"
+end
+
+-- After a task has ended well enough for its stage: is the stage complete, and what comes next?
+-- Returns "next" when the successor is to be sent, "end" when the chain has succeeded (its result is then in
+-- `more.final`), else "wait".
+local function close_stage(chain, of, task, now, more)
+    local state = chain.state
+    if TERMINAL[state.status] or state.current ~= of.number then
+        return "wait"
+    end
+    if of.members > 0 then
+        local tasks = read_tasks(of.number, of.members)
+        tasks[tonumber(task.member)] = task
+        local counts = tally(tasks)
+        if counts.ended < of.members or counts.SUCCESS == 0 then
+            return "wait"
+        end
+    end
+    if of.number < chain.stages then
+        state.current = of.number + 1
+        return "next"
+    end
+    end_chain(chain, "SUCCESS", now, nil)
+    more.final = more.result
+    if of.members > 0 then
+        more.final = member_results(of.number, of.members, task, more.result)
+    end
+    return "end"
+end

@@ -1,0 +1,30 @@
+-- progress: a running task reports.
+--
+-- KEYS: live hash, status array, event stream, leases
+-- ARGV: chain id, stage, member, token, now, status ttl, percent ("" leaves it), metadata (JSON object),
+--       log (JSON string or "")
+-- Returns: "go", or "stale" when another run has taken over or the chain has ended: the body should stop
+
+-- include transition
+local chain_id, now, ttl = ARGV[1], ARGV[5], ARGV[6]
+local chain, of, task = read(ARGV[2], ARGV[3])
+if not chain or not holds(task, ARGV[4]) then
+    return "stale"
+end
+local first = task.status == "STARTED"
+task.status, task.metadata = "RUNNING", ARGV[8]
+task.progress = math.max(task.progress, tonumber(ARGV[7]) or 0)
+if first then
+    show(chain_id, chain, of, task, now, ttl, ttl, ARGV[9], {})
+elseif chain_id == "" then
+    redis.call("HSET", live, task.place, encode_task(task))
+else
+    -- Only the first report changes what the ledger keeps.
+    local entry, progress = entry_of(chain_id, chain, of, task, now)
+    chain.state.progress[of.number] = progress
+    publish(chain_id, chain, of.title, ARGV[9])
+    redis.call("HSET", live, "state", cjson.encode(chain.state), task.place, encode_task(task),
+        of.number .. ":entry", entry)
+    write_array(chain, ttl)
+end
+return TERMINAL[chain.state.status] and "stale" or "go"

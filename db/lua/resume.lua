@@ -1,0 +1,72 @@
+-- resume: an ended chain goes on from a stage; what has succeeded there and before is kept, unless the
+-- stage was asked for by number.
+--
+-- KEYS: live hash, status array, event stream, leases
+-- ARGV: chain id, now, status ttl, stage ("" = the first that is not SUCCESS)
+-- Returns: {"recorded", {indexes of the members to send, from 1}, stage}, {"closed", status} the chain has
+--          not ended or has nothing left to do, {"unknown"}
+
+-- include transition
+local chain_id, now, ttl, asked = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local COUNTER = {SUCCESS = "completed", FAILURE = "failed", REVOKED = "revoked"}
+
+local text = redis.call("HGET", live, "state")
+if not text then
+    return {"unknown"}
+end
+local state = cjson.decode(text)
+if not TERMINAL[state.status] or (asked == "" and state.status == "SUCCESS") then
+    return {"closed", state.status}
+end
+local first = tonumber(asked) or state.current
+if first > state.current then
+    return {"closed", "stage " .. state.current .. " has not succeeded"}
+end
+local plan = cjson.decode(redis.call("HGET", live, "plan"))
+local chain = read(first, 0)
+chain.state = state
+state.status, state.current = "STARTED", first
+state.finished, state.error, state.published = nil, nil, nil
+redis.call("HDEL", live, "final")
+redis.call("PERSIST", live)
+
+local send = {}
+for stage = first, chain.stages do
+    local _, of = read(stage, 0)
+    local last
+    for member = (of.members > 0 and 1 or 0), of.members do
+        local _, _, task = read(stage, member)
+        last = task
+        local kept = task.status == "SUCCESS" and asked == ""
+        if not kept and task.status ~= "STARTED" and task.status ~= "RUNNING" then
+            if task.status ~= "PENDING" then
+                local counter = COUNTER[task.status]
+                if counter then
+                    state[counter] = state[counter] - 1
+                end
+                local names = plan[stage].tasks[math.max(member, 1)]
+                last = {
+                    status = "PENDING", token = task.token + 1, attempt = task.attempt, started = task.started,
+                    task = names.task_id, actor = names.task_name, place = task.place, member = member,
+                }
+                local task_text = encode_task(last)
+                redis.call("HSET", live, last.place, task_text)
+                redis.call("HDEL", live, last.place .. ":result")
+                state.seq = state.seq + 1
+                emit(chain_id, chain, cjson.encode(state), last, task_text, {})
+            end
+            if stage == first then
+                send[#send + 1] = math.max(member, 1)
+            end
+        end
+    end
+    local entry, progress = entry_of(chain_id, chain, of, last, now)
+    state.progress[stage] = progress
+    redis.call("HSET", live, stage .. ":entry", entry)
+end
+state.seq = state.seq + 1
+local state_text = cjson.encode(state)
+redis.call("HSET", live, "state", state_text)
+write_array(chain, ttl)
+emit(chain_id, chain, state_text, nil, nil, {})
+return {"recorded", send, first}

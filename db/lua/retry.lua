@@ -1,0 +1,19 @@
+-- retry: a task has failed and will be tried again.
+--
+-- KEYS: live hash, status array, event stream, leases
+-- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), error,
+--       traceback, retries (as the next message will say)
+-- Returns: {"recorded", "next"} send the message of the retry, {"repeated"}, {"stale"}
+
+-- include transition
+local chain, of, task = read(ARGV[2], ARGV[3])
+if not chain then
+    return {"stale"}
+end
+if not holds(task, ARGV[4]) then
+    return refusal(task, ARGV[4], "RETRY")
+end
+redis.call("ZREM", leases, lease_of(task))
+task.status, task.metadata, task.error, task.retries = "RETRY", ARGV[8], ARGV[9], tonumber(ARGV[11])
+show(ARGV[1], chain, of, task, ARGV[5], ARGV[6], ARGV[7], "", {traceback = ARGV[10]})
+return {"recorded", "next"}

@@ -1,0 +1,196 @@
+"""The recorder: from the event stream into the ledger.
+
+A thread in each worker process drains the stream through one consumer group. Events leave the stream when
+their transaction has committed, never before; while the database is down they wait there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from typing import Any
+from uuid import uuid4
+
+import redis
+from dramatiq import Broker
+from dramatiq.logging import get_logger
+from dramatiq.middleware import Middleware
+
+from callboard.errors import LedgerUnavailable
+from db.events import Event
+from db.keys import Keys
+from db.ledger import Ledger
+from db.redis_client import connect
+
+#: Events that one transaction takes.
+BATCH = 500
+#: Seconds to let events gather after a batch that was not full.
+LINGER = 0.05
+#: Seconds that a read waits for the first event; also how long a stop may take.
+READ_BLOCK = 0.5
+#: Seconds after which events that a recorder took and never settled go to another.
+CLAIM_AFTER = 30.0
+#: Seconds between two tries while the database or Redis is away.
+OUTAGE_PAUSE = 1.0
+#: Seconds that a stopping worker gives the recorder to write what is left.
+STOP_TIMEOUT = 5.0
+
+
+class Recorder(threading.Thread):
+    """Drains the event stream into the ledger until it is stopped.
+
+    Parameters:
+        url: the board's Redis.
+        keys: names of its keys.
+        ledger: where events go.
+        linger: seconds to let events gather.
+    """
+
+    def __init__(self, url: str, keys: Keys, ledger: Ledger, *, linger: float = LINGER) -> None:
+        super().__init__(name="recorder", daemon=True)
+        self.logger = get_logger(__name__, type(self))
+        self.keys = keys
+        self.ledger = ledger
+        self.linger = linger
+        self.consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._redis = connect(url)
+        self._stop_asked = threading.Event()
+        self._next_claim = 0.0
+        self._in_outage = False
+
+    def stop(self) -> None:
+        """Write what is in the stream, then end; what cannot be written stays there for the next one."""
+        self._stop_asked.set()
+        self.join(STOP_TIMEOUT)
+
+    def run(self) -> None:
+        while True:
+            stopping = self._stop_asked.is_set()
+            try:
+                recorded = self.record_once(block=0 if stopping else READ_BLOCK)
+                self._end_outage()
+            except (redis.RedisError, LedgerUnavailable) as error:
+                self._note_outage(error)
+                recorded = 0
+            except Exception:
+                self.logger.exception("The recorder stumbled; it goes on.")
+                recorded = 0
+                self._stop_asked.wait(OUTAGE_PAUSE)
+            if stopping and not recorded:
+                self._leave()
+                return
+            if recorded < BATCH and not stopping:
+                self._stop_asked.wait(OUTAGE_PAUSE if self._in_outage else self.linger if recorded else 0)
+
+    def record_once(self, *, block: float = 0) -> int:
+        """Take one batch through: read, write, settle. Returns the number of events settled.
+
+        Raises:
+            LedgerUnavailable: the database is away; the events stay in the stream.
+            redis.RedisError: Redis is away.
+        """
+        entries = self._read(block)
+        if not entries:
+            return 0
+        events = []
+        for entry_id, fields in entries:
+            try:
+                events.append(Event.from_fields(fields))
+            except ValueError:
+                self.logger.exception(
+                    "Event %r in the stream is malformed and is left out: %r", entry_id, fields
+                )
+        self.ledger.record(events)
+        self._settle([entry_id for entry_id, _ in entries])
+        return len(entries)
+
+    def _read(self, block: float) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        try:
+            # What an earlier try has taken and not settled comes first: a database outage leaves such.
+            mine = self._read_group("0", None)
+            if not mine:
+                mine = self._claim() or self._read_group(">", int(block * 1000) or None)
+            return mine
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            self._create_group()
+            return []
+
+    def _read_group(self, since: str, block: int | None) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        answer: Any = self._redis.xreadgroup(
+            self.keys.recorders, self.consumer, {self.keys.events: since}, count=BATCH, block=block
+        )
+        if not answer:
+            return []
+        streams = answer.values() if isinstance(answer, dict) else (entries for _, entries in answer)
+        found = [entry for entries in streams for entry in entries]
+        # redis-py nests the entries of RESP3 once more.
+        if found and isinstance(found[0], list):
+            found = [entry for nested in found for entry in nested]
+        return [(entry_id, fields or {}) for entry_id, fields in found]
+
+    def _claim(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Take over what a recorder that died had taken."""
+        if time.monotonic() < self._next_claim:
+            return []
+        self._next_claim = time.monotonic() + CLAIM_AFTER / 3
+        answer: Any = self._redis.xautoclaim(
+            self.keys.events,
+            self.keys.recorders,
+            self.consumer,
+            min_idle_time=int(CLAIM_AFTER * 1000),
+            count=BATCH,
+        )
+        return [(entry_id, fields or {}) for entry_id, fields in answer[1]]
+
+    def _create_group(self) -> None:
+        try:
+            self._redis.xgroup_create(self.keys.events, self.keys.recorders, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    def _settle(self, ids: list[bytes]) -> None:
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.xack(self.keys.events, self.keys.recorders, *ids)
+        pipe.xdel(self.keys.events, *ids)
+        pipe.execute()
+
+    def _leave(self) -> None:
+        """Take this recorder out of the group, unless it holds events that another must claim."""
+        try:
+            if not self._read_group("0", None):
+                self._redis.xgroup_delconsumer(self.keys.events, self.keys.recorders, self.consumer)
+            self._redis.close()
+        except redis.RedisError:
+            pass
+
+    def _note_outage(self, error: Exception) -> None:
+        if not self._in_outage:
+            self.logger.warning("The recorder waits, events stay in the stream: %s", error)
+        self._in_outage = True
+
+    def _end_outage(self) -> None:
+        if self._in_outage:
+            self.logger.info("The recorder goes on.")
+        self._in_outage = False
+
+
+class RecorderThread(Middleware):
+    """Runs a recorder in each worker process."""
+
+    def __init__(self, url: str, keys: Keys, ledger: Ledger) -> None:
+        self._arguments = (url, keys, ledger)
+        self._recorder: Recorder | None = None
+
+    def after_worker_boot(self, broker: Broker, worker: Any) -> None:
+        self._recorder = Recorder(*self._arguments)
+        self._recorder.start()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        if self._recorder is not None:
+            self._recorder.stop()
+            self._recorder = None

@@ -1,0 +1,146 @@
+"""A run: one attempt at a task by this worker, from its begin to its hand-over."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from dramatiq import Broker, Message, MessageProxy
+from dramatiq.common import current_millis
+from dramatiq.middleware import Interrupt
+
+from db.board import Board, Place, Transition, encode
+
+#: Bytes of a log line; with it a progress message stays under 1 KB.
+LOG_BYTES = 500
+
+
+class RunLost(Interrupt):
+    """Raised by ``progress()`` when the run has lost its task: revoked, or taken over by another worker.
+
+    It does not derive from Exception, so that a stage's ``except Exception`` cannot swallow it.
+    """
+
+
+@dataclass
+class HandOver:
+    """What happens in one step when the worker is done with a message.
+
+    Attributes:
+        transition: what the board is told.
+        successors: messages that go out when the board says ``next``, by index where it names some.
+        released: those that the board has let go, where sending them is a step of its own.
+    """
+
+    transition: Transition
+    successors: list[Message[Any]] = field(default_factory=list)
+    released: list[Message[Any]] = field(default_factory=list)
+
+
+@dataclass
+class Run:
+    """One attempt at a task.
+
+    Attributes:
+        place: the chain, stage and member, and the task's id.
+        stage_name: as shown in the status array.
+        broker, board: where it came from and where it reports.
+        token: the fencing token that the begin was given.
+        attempt: how often the task has begun, this time included.
+        metadata, percent, reported: what the stage has reported, and whether it has at all.
+        retry: the message that Retries wants sent, caught on its way; its ``eta`` option says when.
+        hand_over: set when the outcome is known.
+    """
+
+    place: Place
+    stage_name: str
+    broker: Broker
+    board: Board
+    token: str
+    attempt: int
+    metadata: dict[str, Any] = field(default_factory=dict)
+    percent: int = 1
+    reported: bool = False
+    retry: Message[Any] | None = None
+    hand_over: HandOver | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def lease(self) -> str:
+        """The name under which this run's lease is kept."""
+        return self.board.lease(self.place, self.token)
+
+    def report(self, percent: float | None, log: str | None, metadata: dict[str, Any]) -> None:
+        """Tell the board, unless nothing has changed by a whole percent.
+
+        Raises:
+            RunLost: the run has lost its task.
+        """
+        if log is not None:
+            log = cut_log(log)
+        # 100 is for the finish: a client that sees it may rely on the result.
+        whole = None if percent is None else max(self.percent, min(99, int(percent)))
+        changed = {key: value for key, value in metadata.items() if self.metadata.get(key) != value}
+        if self.reported and not changed and log is None and whole in (None, self.percent):
+            return
+        self.metadata.update(changed)
+        self.percent = self.percent if whole is None else whole
+        self.reported = True
+        if not self.board.progress(self.place, self.token, whole, encode(self.metadata), log):
+            raise RunLost(
+                f"stage {self.stage_name} has lost its task: revoked, or taken over by another worker"
+            )
+
+    def final_metadata(self, **more: Any) -> str:
+        """The metadata at the end of the run, with ``execution_time`` in seconds, as JSON."""
+        seconds = round(time.monotonic() - self._started, 3)
+        return encode({**self.metadata, **more, "execution_time": seconds})
+
+
+def cut_log(line: str) -> str:
+    """A log line short enough for a progress message."""
+    return line.encode("utf-8", "replace")[:LOG_BYTES].decode("utf-8", "ignore")
+
+
+_CURRENT: ContextVar[Run | None] = ContextVar("callboard_run", default=None)
+
+
+def current_run() -> Run | None:
+    """The run whose stage is executing here, or None."""
+    return _CURRENT.get()
+
+
+def set_current_run(run: Run | None) -> None:
+    """Make ``run`` the one that executes here."""
+    _CURRENT.set(run)
+
+
+def run_of(message: MessageProxy) -> Run | None:
+    """The run that a delivered message became, or None."""
+    run: Run | None = message.__dict__.get("run")
+    return run
+
+
+def verdict_of(message: MessageProxy) -> str | None:
+    """What the board said to the begin of a delivered message; None for a message that is not tracked."""
+    verdict: str | None = message.__dict__.get("verdict")
+    return verdict
+
+
+def catch_retry(message: Message[Any], delay: int | None) -> bool:
+    """Keep the message by which Retries wants the current task tried again; the hand-over sends it.
+
+    Sent at once, it would be lost if Redis were away for a moment, as hooks' errors are swallowed.
+
+    Parameters:
+        message: what a broker was asked to enqueue.
+        delay: milliseconds from now.
+    """
+    run = current_run()
+    if run is None or message.message_id != run.place.task_id:
+        return False
+    run.retry = message.copy(options={"eta": current_millis() + (delay or 0)})
+    run.retry.options.pop("throws", None)
+    return True

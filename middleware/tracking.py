@@ -1,0 +1,273 @@
+"""Tracking: what Celery's signals did, as one Dramatiq middleware.
+
+Registered first, so that its before hook begins a task ahead of everything else and its after hook runs
+last, when Retries has decided. The before hook asks the board (``begin``); the after hook only prepares
+the hand-over, which the consumer carries out at ack or nack: see ``actors/redis_broker.py``.
+
+    task_prerun    before_process_message           → begin
+    task_postrun   after_process_message, a result  → finish
+    task_retry     … an exception, and a retry      → retry
+    task_failure   … an exception, and none         → fail
+    task_revoked   the begin's verdict, or RunLost out of progress()
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from dramatiq import Actor, Broker, Message, MessageProxy
+from dramatiq.common import current_millis
+from dramatiq.logging import get_logger
+from dramatiq.middleware import Middleware, Pipelines, SkipMessage
+
+from callboard.errors import ResultError
+from db.board import Begun, Board, Place, encode
+
+from .run import HandOver, Run, RunLost, run_of, set_current_run
+
+#: The message option that names a task's place: ``{"chain": id, "stage": 1, "member": 0}``.
+PLACE = "callboard"
+#: The message option that holds the members of the parallel stage that follows.
+FAN_OUT = "callboard_fan_out"
+#: Characters of a traceback that are kept.
+TRACEBACK_LENGTH = 32_768
+#: Seconds between two tries to reach a board that is away; it grows up to the last.
+BEGIN_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
+
+
+class Tracking(Middleware):
+    """Turns what happens to a message into transitions of the board.
+
+    Parameters:
+        board: where transitions go.
+        restore: called with a chain id when the board has forgotten the chain; writes it back from the
+            ledger and returns whether there was one.
+        result_limit: bytes of JSON that a stage may return.
+    """
+
+    def __init__(self, board: Board, *, restore: Callable[[str], bool], result_limit: int = 1 << 20) -> None:
+        self.logger = get_logger(__name__, type(self))
+        self.board = board
+        self.restore = restore
+        self.result_limit = result_limit
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._stopping = threading.Event()
+
+    @property
+    def actor_options(self) -> set[str]:
+        return {"stage_name", "tracked"}
+
+    def before_worker_boot(self, broker: Broker, worker: Any) -> None:
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._stopping.clear()
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self._stopping.set()
+
+    # begin ------------------------------------------------------------------------------------------
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        set_current_run(None)
+        place = self._place_of(broker, message)
+        if place is None or message.failed:
+            return
+        begun = self._begin(place, message)
+        message.__dict__["verdict"] = begun.verdict
+        if begun.verdict == "busy":
+            # Another run is alive: this delivery looks again when that is no longer known.
+            message.options["eta"] = current_millis() + begun.alive_for
+        if begun.verdict != "go":
+            self.logger.info("Message %s is not run: its task is %s.", message.message_id, begun.verdict)
+            raise SkipMessage(f"the task is {begun.verdict}")
+        actor = broker.get_actor(message.actor_name)
+        run = Run(
+            place=place,
+            stage_name=actor.options.get("stage_name", actor.actor_name),
+            broker=broker,
+            board=self.board,
+            token=begun.token,
+            attempt=begun.attempt,
+        )
+        if begun.inputs is not None and not message.options.get("pipe_ignore"):
+            message._message = message._message.copy(args=(begun.inputs,))
+        # A lost run is no news for the error log, and nothing to retry.
+        throws = actor.options.get("throws") or ()
+        message.options["throws"] = (RunLost, *(throws if isinstance(throws, tuple) else (throws,)))
+        # Dramatiq warns of a result that goes nowhere; ours goes onto the board.
+        message.options.setdefault("pipe_target", False)
+        message.__dict__["run"] = run
+        set_current_run(run)
+
+    def _place_of(self, broker: Broker, message: MessageProxy) -> Place | None:
+        named = message.options.get(PLACE)
+        if named is not None:
+            return Place(named["chain"], named["stage"], named["member"], message.message_id)
+        actor = broker.actors.get(message.actor_name)
+        if actor is not None and actor.options.get("tracked"):
+            return Place("", 1, 0, message.message_id)
+        return None
+
+    def _begin(self, place: Place, message: MessageProxy) -> Begun:
+        """Ask until the board answers: a message that is acked without a begin would be lost."""
+        failures = 0
+        while True:
+            try:
+                begun = self.board.begin(
+                    place,
+                    actor=message.actor_name,
+                    worker=self.worker,
+                    retries=int(message.options.get("retries", 0)),
+                )
+                if begun.verdict != "unknown" or not self.restore(place.chain_id):
+                    return begun
+                continue
+            except redis.RedisError as error:
+                if not failures:
+                    self.logger.warning(
+                        "The board does not answer, message %s waits: %s", message.message_id, error
+                    )
+            except Exception:
+                if not failures:
+                    self.logger.exception("Message %s cannot begin yet.", message.message_id)
+            pause = BEGIN_PAUSES[min(failures, len(BEGIN_PAUSES) - 1)]
+            failures += 1
+            if self._stopping.wait(pause):
+                return Begun("abandoned")
+
+    # the outcome ------------------------------------------------------------------------------------
+
+    def after_process_message(
+        self,
+        broker: Broker,
+        message: MessageProxy,
+        *,
+        result: Any = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        run = run_of(message)
+        set_current_run(None)
+        if run is None:
+            return
+        if exception is None:
+            run.hand_over = self._finished(run, broker.get_actor(message.actor_name), message, result)
+        elif isinstance(exception, RunLost):
+            # Nothing to record: whoever took the task away has recorded it.
+            run.retry = None
+            message.failed = False
+        elif run.retry is not None and not message.failed:
+            run.hand_over = self._retried(run, exception)
+        else:
+            run.hand_over = self._failed(run, message, exception)
+
+    def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
+        run = run_of(message)
+        set_current_run(None)
+        if run is not None:
+            reason = SkipMessage(f"stage {run.stage_name} was skipped: too old, or by its own wish")
+            run.hand_over = self._failed(run, message, reason)
+
+    def _finished(self, run: Run, actor: Actor[..., Any], message: MessageProxy, result: Any) -> HandOver:
+        try:
+            text = self._encode_result(run, result)
+        except ResultError as error:
+            return self._failed(run, message, error)
+        return HandOver(
+            self.board.finish(run.place, run.token, run.final_metadata(), text),
+            successors(message, result, ignore=bool(actor.options.get("pipe_ignore"))),
+        )
+
+    def _encode_result(self, run: Run, result: Any) -> str:
+        try:
+            text = encode(result)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ResultError(f"{run.stage_name} returned what is not JSON: {error}") from None
+        size = len(text.encode())
+        if size > self.result_limit:
+            raise ResultError(
+                f"{run.stage_name} returned {size} bytes of JSON, {self.result_limit} are allowed: "
+                "write it to the stage's folder and return its URL"
+            )
+        return text
+
+    def _retried(self, run: Run, exception: BaseException) -> HandOver:
+        message = run.retry
+        assert message is not None
+        retries = int(message.options.get("retries", 0))
+        error = describe(exception)
+        transition = self.board.retry(
+            run.place,
+            run.token,
+            run.final_metadata(error=error, retries=retries, retry_at=message.options.get("eta", 0) / 1000),
+            error,
+            trace(exception),
+            retries,
+        )
+        return HandOver(transition, [message])
+
+    def _failed(self, run: Run, message: MessageProxy, exception: BaseException) -> HandOver:
+        message.fail()
+        error = describe(exception)
+        transition = self.board.fail(
+            run.place,
+            run.token,
+            run.final_metadata(error=error),
+            error,
+            trace(exception),
+            f"Task {message.actor_name} failed: {error}",
+        )
+        return HandOver(transition, successors(message, None))
+
+
+def successors(message: MessageProxy, result: Any, *, ignore: bool = False) -> list[Message[Any]]:
+    """The messages of the stage that follows a delivered message, ``result`` handed to each.
+
+    After a member of a parallel stage nothing is handed on: the begin of the next stage brings the results
+    of all members.
+    """
+    if PLACE not in message.options:
+        return []
+    following = message.options.get(FAN_OUT)
+    if following is None:
+        target = message.options.get("pipe_target")
+        following = [target] if target else []
+    messages: list[Message[Any]] = [Message(**fields) for fields in following]
+    if message.options[PLACE]["member"]:
+        return messages
+    return [
+        following_message
+        if ignore or following_message.options.get("pipe_ignore")
+        else following_message.copy(args=(*following_message.args, result))
+        for following_message in messages
+    ]
+
+
+def describe(exception: BaseException) -> str:
+    """An exception's own text, or its type where it has none."""
+    return (str(exception) or type(exception).__name__).encode("utf-8", "replace").decode()
+
+
+def trace(exception: BaseException) -> str:
+    """The whole traceback, its end where it is very long."""
+    text = "".join(traceback.format_exception(exception))
+    return text[-TRACEBACK_LENGTH:].encode("utf-8", "replace").decode()
+
+
+class UntrackedPipelines(Pipelines):
+    """Dramatiq's own Pipelines for messages that belong to no chain."""
+
+    def after_process_message(
+        self,
+        broker: Broker,
+        message: MessageProxy,
+        *,
+        result: Any = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        if PLACE not in message.options and message.options.get("pipe_target") is not False:
+            super().after_process_message(broker, message, result=result, exception=exception)

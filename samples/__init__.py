@@ -1,0 +1,1 @@
+"""Documents that we drew, for the demo, the tests and the accuracy benchmark."""

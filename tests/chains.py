@@ -1,0 +1,71 @@
+"""What the engine's tests share: waiting for a chain's end and comparing both stores."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from waiting import wait_until
+
+from actors.application import Application
+from db.status import ChainSummary
+
+ENDED = ("SUCCESS", "FAILURE", "REVOKED")
+
+
+def ended(application: Application, chain_id: str, timeout: float = 15) -> ChainSummary:
+    """The chain once it has ended on the board."""
+
+    def look() -> ChainSummary | None:
+        chain = application.status.find(chain_id)
+        assert chain is not None
+        return chain if chain.status in ENDED else None
+
+    chain = wait_until(look, timeout, f"chain {chain_id} has not ended")
+    assert chain is not None
+    return chain
+
+
+def recorded(application: Application, timeout: float = 10) -> None:
+    """Returns when every event has reached the ledger."""
+    events = application.board.keys.events
+    wait_until(
+        lambda: application.board.clients.get().xlen(events) == 0, timeout, "events are left in the stream"
+    )
+
+
+def check_stores(application: Application, chain_id: str) -> None:
+    """Board and ledger say the same of a chain, and its counters add up in both (invariant 1)."""
+    live = application.board.chain(chain_id)
+    record = application.ledger.read_chain(chain_id)
+    assert live is not None
+    assert record is not None
+    chain, state = record.chain, live.state
+    counts = (state["completed"], state["failed"], state["revoked"])
+    assert (chain.status, chain.completed_tasks, chain.failed_tasks, chain.revoked_tasks, chain.seq) == (
+        state["status"],
+        *counts,
+        state["seq"],
+    )
+    statuses = [task.status for task in record.tasks]
+    assert counts == tuple(statuses.count(status) for status in ("SUCCESS", "FAILURE", "REVOKED"))
+    assert chain.total_tasks == sum(len(stage["tasks"]) for stage in live.plan)
+    assert sum(counts) <= chain.total_tasks
+    ledger_array = application.ledger.status_array(chain_id)
+    assert ledger_array is not None
+    assert [_essence(entry) for entry in ledger_array] == [
+        _essence(entry) for entry in application.board.array(chain_id) or []
+    ]
+
+
+def _essence(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry without the moment of its last change, which the ledger does not keep for each report."""
+    return {name: value for name, value in entry.items() if name != "updated_at"}
+
+
+def raw_array(application: Application, chain_id: str) -> str:
+    """What ``redis-cli GET <chain_id>`` shows."""
+    text: Any = application.board.clients.get().get(chain_id)
+    assert text is not None
+    json.loads(text)
+    return str(text.decode())

@@ -1,0 +1,113 @@
+"""A definition that cannot run says so when it is declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq.brokers.stub import StubBroker
+
+from actors.progress import current_stage, progress
+from actors.workflow import RETRY_OPTIONS, Workflow, parallel, stage
+from callboard.errors import UnknownWorkflow, WorkflowError
+
+
+@pytest.fixture(autouse=True)
+def _on_a_broker_of_ours(build_application: Any) -> None:
+    build_application()
+
+
+def declare(name: str, **options: Any) -> Any:
+    return stage(name=name, actor_name=name, **options)(lambda document: document)
+
+
+def test_no_stages() -> None:
+    with pytest.raises(WorkflowError, match="'empty' has no stages"):
+        Workflow("empty", [])
+
+
+def test_two_stages_of_one_name() -> None:
+    with pytest.raises(WorkflowError, match="two stages named 'same'"):
+        Workflow(
+            "twice", [stage(name="same", actor_name="a")(print), stage(name="same", actor_name="b")(print)]
+        )
+
+
+def test_an_unknown_actor() -> None:
+    with pytest.raises(WorkflowError, match="no actor is named 'nobody'"):
+        Workflow("unknown", ["nobody"])
+
+
+def test_a_stage_that_is_no_actor() -> None:
+    with pytest.raises(WorkflowError, match="decorate it with @stage"):
+        Workflow("function", [print])  # type: ignore[list-item]
+
+
+def test_an_actor_of_a_broker_that_does_not_track() -> None:
+    actor = dramatiq.actor(broker=StubBroker(middleware=[]), actor_name="elsewhere")(print)
+    with pytest.raises(WorkflowError, match="StubBroker tracks nothing"):
+        Workflow("elsewhere", [actor])
+
+
+def test_two_workflows_of_one_name() -> None:
+    Workflow("one", [declare("a")])
+    with pytest.raises(WorkflowError, match="two workflows are named 'one'"):
+        Workflow("one", ["a"])
+
+
+def test_parallel_without_members_or_with_an_unknown_policy() -> None:
+    with pytest.raises(WorkflowError, match="at least one actor"):
+        parallel()
+    with pytest.raises(WorkflowError, match="'fail' or 'continue'"):
+        parallel(declare("a"), on_failure="ignore")
+
+
+def test_an_unknown_workflow_names_the_known() -> None:
+    workflow = Workflow("known", [declare("a")])
+    with pytest.raises(UnknownWorkflow, match="known: known"):
+        workflow.application.workflow("unknown")
+
+
+def test_a_workflow_compiles_to_pipelines_and_groups() -> None:
+    workflow = Workflow(
+        "mixed", [declare("a"), declare("b"), parallel(declare("c"), declare("d")), declare("e")]
+    )
+    compiled = workflow.compile("chain", {"n": 1})
+    assert isinstance(compiled, dramatiq.pipeline)
+    assert [message.actor_name for message in compiled.messages] == ["a", "b"]
+    first = compiled.messages[0]
+    assert first.args == ({"n": 1},)
+    second = first.options["pipe_target"]
+    members = second["options"]["callboard_fan_out"]
+    assert [member["actor_name"] for member in members] == ["c", "d"]
+    assert {member["options"]["pipe_target"]["actor_name"] for member in members} == {"e"}
+    assert len({member["options"]["pipe_target"]["message_id"] for member in members}) == 1
+    assert isinstance(workflow.compile("chain", from_stage=3), dramatiq.group)
+
+
+def test_task_ids_are_the_same_in_every_process_and_differ_by_chain() -> None:
+    workflow = Workflow("ids", [declare("a"), declare("b")])
+    (first,) = workflow.first_messages("chain", {})
+    assert first.message_id == workflow.first_messages("chain", {})[0].message_id
+    assert first.message_id != workflow.first_messages("other", {})[0].message_id
+    assert [task["task_id"] for stage_plan in workflow.plan("chain") for task in stage_plan.tasks] == [
+        first.message_id,
+        first.options["pipe_target"]["message_id"],
+    ]
+
+
+def test_a_stage_takes_every_actor_option_and_has_defaults_of_its_own() -> None:
+    plain = stage(print)
+    assert plain.options == {**RETRY_OPTIONS, "stage_name": "print"}
+    chosen = declare("chosen", max_retries=7, time_limit=1000, queue_name="slow", priority=3)
+    assert (chosen.options["max_retries"], chosen.options["time_limit"]) == (7, 1000)
+    assert (chosen.queue_name, chosen.priority) == ("slow", 3)
+    with pytest.raises(ValueError, match="unheard_of"):
+        declare("odd", unheard_of=True)
+
+
+def test_progress_outside_of_a_stage_does_nothing() -> None:
+    progress(50, substep="nowhere", log="nobody hears")
+    with pytest.raises(RuntimeError, match="outside of a stage"):
+        current_stage()

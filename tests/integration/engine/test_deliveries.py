@@ -1,0 +1,278 @@
+"""Messages that come twice, late, or from a worker that was taken for dead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+import pytest
+from chains import check_stores, ended, recorded
+from dramatiq import Worker
+from dramatiq.middleware import Middleware
+from waiting import wait_until
+
+from actors.application import Application
+from actors.workflow import Workflow, parallel, stage, task_id
+from db.board import Place
+from db.models import TaskLog
+
+Work = Callable[..., Worker]
+
+
+def test_messages_delivered_three_times_run_once(application: Application, work: Work) -> None:
+    calls: list[str] = []
+
+    def declare(name: str) -> Any:
+        @stage(name=name, actor_name=name)
+        def body(document: Any) -> Any:
+            calls.append(name)
+            return name
+
+        return body
+
+    workflow = Workflow(
+        "doubled", [declare("a"), parallel(declare("b1"), declare("b2"), declare("b3")), declare("c")]
+    )
+    chain_id = workflow.start({})
+    for from_stage in (1, 2, 3):
+        for message in workflow.first_messages(chain_id, {}, from_stage=from_stage):
+            for _ in range(2):
+                application.broker.enqueue(message)
+    work(application)
+    assert ended(application, chain_id).final_result == "c"
+    for from_stage in (1, 2, 3):
+        for message in workflow.first_messages(chain_id, {}, from_stage=from_stage):
+            application.broker.enqueue(message)
+    done = threading.Event()
+
+    @dramatiq.actor
+    def last() -> None:
+        done.set()
+
+    last.send()
+    assert done.wait(10)
+    recorded(application)
+    check_stores(application, chain_id)
+    assert sorted(calls) == ["a", "b1", "b2", "b3", "c"]
+
+
+def test_a_run_that_was_taken_over_changes_nothing(build_application: Any) -> None:
+    application = build_application()
+
+    @stage
+    def body(document: Any) -> Any:
+        return document
+
+    @stage
+    def after(document: Any) -> Any:
+        return document
+
+    chain_id = Workflow("fenced", [body, after]).start({})
+    board, place = application.board, Place(chain_id, 1, 0, task_id(chain_id, 1, 0))
+    zombie = board.begin(place, actor="body", worker="zombie", retries=0)
+    early = board.begin(place, actor="body", worker="heir", retries=0)
+    assert early.verdict == "busy"
+    assert 29_000 < early.alive_for <= 30_000
+    assert board.renew([board.lease(place, zombie.token)]) == 1
+    board.clients.get().delete(board.keys.leases)
+    assert board.renew([board.lease(place, zombie.token)]) == 0
+    heir = board.begin(place, actor="body", worker="heir", retries=0)
+    assert (zombie.verdict, heir.verdict) == ("go", "go")
+    assert not board.progress(place, zombie.token, 50, "{}", None)
+    before = board.chain(chain_id), board.array(chain_id)
+    for transition in (
+        board.finish(place, zombie.token, "{}", '"zombie"'),
+        board.retry(place, zombie.token, "{}", "error", "trace", 1),
+        board.fail(place, zombie.token, "{}", "error", "trace", "error"),
+    ):
+        assert board.apply(transition) == [b"stale"]
+    assert (board.chain(chain_id), board.array(chain_id)) == before
+    finish = board.finish(place, heir.token, "{}", '"heir"')
+    assert board.apply(finish) == [b"recorded", b"next"]
+    assert board.apply(finish) == [b"repeated"]
+    assert board.result(chain_id, 1) == '"heir"'
+    assert board.begin(place, actor="body", worker="late", retries=0).verdict == "done"
+
+
+def test_a_second_delivery_waits_while_the_first_runs(
+    application: Application, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.board.LEASE_TTL", 1)
+    monkeypatch.setattr("middleware.lease.RENEWAL_INTERVAL", 0.3)
+    gate, calls = threading.Event(), []
+
+    @stage
+    def body(document: Any) -> Any:
+        calls.append(document)
+        gate.wait(10)
+        return document
+
+    workflow = Workflow("waiting", [body])
+    chain_id = workflow.start("once")
+    work(application)
+    wait_until(lambda: calls)
+    application.broker.enqueue(workflow.first_messages(chain_id, "twice")[0])
+    # Longer than the lease: only its renewals keep the second delivery away.
+    threading.Event().wait(2.5)
+    assert calls == ["once"]
+    gate.set()
+    assert ended(application, chain_id).final_result == "once"
+    threading.Event().wait(1.5)
+    assert calls == ["once"]
+
+
+def test_a_hand_over_whose_answer_is_lost_may_be_repeated(build_application: Any) -> None:
+    application = build_application()
+
+    @stage
+    def body(document: Any) -> Any:
+        return document
+
+    @stage
+    def after(document: Any) -> Any:
+        return document
+
+    workflow = Workflow("repeated", [body, after])
+    chain_id = workflow.start({})
+    place = Place(chain_id, 1, 0, task_id(chain_id, 1, 0))
+    begun = application.board.begin(place, actor="body", worker="w", retries=0)
+    finish = application.board.finish(place, begun.token, "{}", "{}")
+    successors = workflow.first_messages(chain_id, {}, from_stage=2)
+    for _ in range(3):
+        application.broker.launch(finish, successors)
+    # The first message of start, and one successor.
+    assert application.board.clients.get().llen("callboard:dramatiq:default") == 2
+
+
+def test_redis_that_has_forgotten_the_scripts_is_told_them_again(build_application: Any, work: Work) -> None:
+    application = build_application()
+    gate = threading.Event()
+
+    @stage
+    def body(document: Any) -> Any:
+        gate.wait(10)
+        return document
+
+    @stage
+    def after(document: Any) -> Any:
+        return document
+
+    chain_id = Workflow("flushed", [body, after]).start(1)
+    work(application)
+    wait_until(lambda: application.board.task(chain_id, 1))
+    application.board.clients.get().script_flush()
+    gate.set()
+    assert ended(application, chain_id).final_result == 1
+
+
+def test_a_retry_survives_a_redis_that_is_away_when_it_is_decided(
+    build_application: Any, private_redis: Any, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dramatiq.worker.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 0.2)
+    monkeypatch.setattr("dramatiq.worker.CONSUMER_RESTART_DELAY_SECS", 0.2)
+    application = build_application(REDIS_URL=private_redis.url)
+    failed, gate, calls = threading.Event(), threading.Event(), []
+
+    @stage(max_retries=2, min_backoff=50, max_backoff=50)
+    def body(document: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            failed.set()
+            gate.wait(10)
+            raise ValueError("once")
+        return "recovered"
+
+    chain_id = Workflow("retrying", [body]).start({})
+    work(application)
+    assert failed.wait(10)
+    private_redis.stop()
+    gate.set()
+    threading.Event().wait(0.5)
+    private_redis.start()
+    assert ended(application, chain_id, 30).final_result == "recovered"
+
+
+def test_an_actor_of_no_workflow_behaves_as_without_us(application: Application, work: Work) -> None:
+    """Pipelines, retries and options are Dramatiq's own (invariant 10)."""
+    seen: list[Any] = []
+    stages_of_life: list[str] = []
+    done = threading.Event()
+
+    class Witness(Middleware):
+        def before_enqueue(self, broker: Any, message: Any, delay: Any) -> None:
+            stages_of_life.append(f"{message.actor_name} {'later' if delay else 'now'}")
+
+    application.broker.add_middleware(Witness())
+
+    @dramatiq.actor(max_retries=1, min_backoff=10, max_backoff=10)
+    def first(number: int) -> int:
+        seen.append(number)
+        if len(seen) == 1:
+            raise ValueError("once")
+        return number + 1
+
+    @dramatiq.actor
+    def second(number: int) -> None:
+        seen.append(number)
+        done.set()
+
+    dramatiq.pipeline([first.message(1), second.message()]).run()
+    work(application)
+    assert done.wait(10)
+    assert seen == [1, 1, 2]
+    assert stages_of_life[:2] == ["first now", "first later"]
+    assert stages_of_life[-1] == "second now"
+    recorded(application)
+    assert TaskLog.select().count(application.database) == 0
+
+
+def test_a_tracked_actor_of_no_chain_has_a_row_of_its_own(application: Application, work: Work) -> None:
+    broken = [True]
+
+    @dramatiq.actor(tracked=True, max_retries=1, min_backoff=10, max_backoff=10)
+    def alone(number: int) -> Any:
+        if broken.pop() if broken else False:
+            raise ValueError("once")
+        return {"number": number}
+
+    @dramatiq.actor(tracked=True, max_retries=0)
+    def unlucky() -> None:
+        raise ValueError("never")
+
+    message, failing = alone.send(5), unlucky.send()
+    work(application)
+
+    def rows() -> dict[str, Any]:
+        return {row.task_id: row for row in TaskLog.select().execute(application.database)}
+
+    wait_until(lambda: len([row for row in rows().values() if row.status in ("SUCCESS", "FAILURE")]) == 2)
+    row = rows()[message.message_id]
+    assert (row.task_name, row.status, row.retries, row.result) == ("alone", "SUCCESS", 1, {"number": 5})
+    assert row.chain_execution_id is None
+    row = rows()[failing.message_id]
+    assert (row.status, row.error) == ("FAILURE", "never")
+
+
+def test_enqueue_hooks_hear_of_every_message_of_a_chain(application: Application, work: Work) -> None:
+    heard: list[str] = []
+
+    class Witness(Middleware):
+        def after_enqueue(self, broker: Any, message: Any, delay: Any) -> None:
+            heard.append(message.actor_name)
+
+    application.broker.add_middleware(Witness())
+
+    @stage
+    def one(document: Any) -> Any:
+        return document
+
+    @stage
+    def two(document: Any) -> Any:
+        return document
+
+    chain_id = Workflow("heard", [one, two]).start({})
+    work(application)
+    ended(application, chain_id)
+    assert heard == ["one", "two"]

@@ -1,0 +1,92 @@
+"""The recorder: nothing lost on the way to the ledger, whatever is down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chains import check_stores, ended, recorded
+from dramatiq import Worker
+from servers import PostgresServer
+from waiting import wait_until
+
+from actors.workflow import Workflow, stage
+from db.models import ChainExecution, TaskLog
+from middleware.recorder import Recorder
+
+Work = Callable[..., Worker]
+
+
+def two_stages() -> Workflow:
+    @stage
+    def one(document: Any) -> Any:
+        return document
+
+    @stage
+    def two(document: Any) -> Any:
+        return document
+
+    return Workflow("two_stages", [one, two])
+
+
+def test_chains_finish_while_postgresql_is_down_and_are_recorded_on_its_return(
+    build_application: Any, private_postgres: PostgresServer, work: Work
+) -> None:
+    application = build_application(DATABASE_URL=private_postgres.url)
+    ids = two_stages().start_many(range(100))
+    private_postgres.stop()
+    work(application)
+    assert [ended(application, chain_id, 30).final_result for chain_id in ids] == list(range(100))
+    assert application.board.clients.get().xlen(application.board.keys.events) > 0
+    private_postgres.start()
+    recorded(application, 20)
+    for chain_id in ids:
+        check_stores(application, chain_id)
+    assert TaskLog.select().where(TaskLog.status == "SUCCESS").count(application.database) == 200
+
+
+def test_what_a_dead_recorder_had_taken_is_claimed(build_application: Any, monkeypatch: Any) -> None:
+    application = build_application()
+    board, keys = application.board, application.board.keys
+    chain_id = two_stages().start({})
+    client = board.clients.get()
+    client.xgroup_create(keys.events, keys.recorders, id="0", mkstream=True)
+    worker = Worker(application.broker, worker_timeout=100)
+    monkeypatch.setattr("middleware.recorder.RecorderThread.after_worker_boot", lambda *_: None)
+    worker.start()
+    ended(application, chain_id)
+    worker.stop()
+    client.xreadgroup(keys.recorders, "dead", {keys.events: ">"})
+    assert client.xpending(keys.events, keys.recorders)["pending"] == 4
+    monkeypatch.setattr("middleware.recorder.CLAIM_AFTER", 0.01)
+    recorder = Recorder(board.clients.url, keys, application.ledger)
+    wait_until(lambda: recorder.record_once() and not client.xlen(keys.events))
+    check_stores(application, chain_id)
+
+
+def test_a_malformed_event_does_not_stop_the_others(build_application: Any, work: Work) -> None:
+    application = build_application()
+    application.board.clients.get().xadd(application.board.keys.events, {"chain": "x", "state": "no JSON"})
+    chain_id = two_stages().start({})
+    work(application)
+    ended(application, chain_id)
+    recorded(application)
+    check_stores(application, chain_id)
+
+
+def test_the_stream_may_vanish_with_its_group(build_application: Any, work: Work) -> None:
+    application = build_application()
+    workflow = two_stages()
+    work(application)
+    ended(application, workflow.start({}))
+    recorded(application)
+    application.board.clients.get().delete(application.board.keys.events)
+    chain_id = workflow.start({})
+    ended(application, chain_id)
+    wait_until(
+        lambda: (
+            ChainExecution.select()
+            .where(ChainExecution.chain_id == chain_id, ChainExecution.status == "SUCCESS")
+            .count(application.database)
+        )
+    )

@@ -1,0 +1,105 @@
+"""Files of a chain on local and other file systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from actors.storage import Storage, local_copy, read_json
+from callboard.errors import BadInput
+
+
+@pytest.fixture(params=["file", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "file":
+        return Storage(f"file://{tmp_path}/storage")
+    return Storage(f"memory://{uuid4().hex}")
+
+
+def test_what_is_written_is_read(storage: Storage) -> None:
+    folder = storage.folder("chain-1")
+    url = folder.write_json("words.json", {"품목": [1, 2.5, None]})
+    assert url == folder.url_of("words.json") == f"{storage.url}/chain-1/words.json"
+    assert read_json(url) == storage.read_json(url) == {"품목": [1, 2.5, None]}
+    folder.write_json("words.json", [])
+    assert read_json(url) == []
+
+
+def test_files_can_be_opened(storage: Storage) -> None:
+    folder = storage.folder("chain-1")
+    with folder.open("log.txt", "w") as file:
+        file.write("금액")
+    with folder.open("log.txt", "r") as file:
+        assert file.read() == "금액"
+    with folder.open("log.txt") as file:
+        assert file.read() == "금액".encode()
+
+
+def test_a_local_copy_holds_the_content(storage: Storage) -> None:
+    url = storage.folder("chain-1").write_bytes("scan.png", b"\x89PNG")
+    with storage.local_copy(url) as path:
+        assert path.read_bytes() == b"\x89PNG"
+        assert path.suffix == ".png"
+    assert path.exists() == url.startswith("file:")
+
+
+def test_a_plain_path_is_its_own_copy(tmp_path: Path) -> None:
+    (tmp_path / "scan.png").write_bytes(b"x")
+    with local_copy(str(tmp_path / "scan.png")) as path:
+        assert path == tmp_path / "scan.png"
+
+
+def test_a_missing_file_is_bad_input(storage: Storage) -> None:
+    url = storage.folder("chain-1").url_of("nothing.json")
+    with pytest.raises(BadInput, match="no such file"):
+        read_json(url)
+    with pytest.raises(BadInput, match="no such file"), local_copy(url):
+        pass
+
+
+def test_what_is_no_json_is_bad_input(storage: Storage) -> None:
+    url = storage.folder("chain-1").write_bytes("bad.json", b"{")
+    with pytest.raises(BadInput, match="not a JSON file"):
+        read_json(url)
+
+
+def test_an_unknown_protocol_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="cannot be opened"), local_copy("nosuch://bucket/file"):
+        pass
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a folder"), local_copy(str(tmp_path)):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../other", "/etc/passwd", "", "a/../../b"])
+def test_names_cannot_lead_out(storage: Storage, name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a file"):
+        storage.folder("chain-1").url_of(name)
+    with pytest.raises(ValueError, match="not the name of a file"):
+        storage.folder(name)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
+    folder = Storage(f"file://{tmp_path}").folder("chain-1")
+    url = folder.write_bytes("data", b"old")
+
+    def fail() -> None:
+        with folder.open("data", "wb") as file:
+            file.write(b"half of the n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with local_copy(url) as path:
+        assert path.read_bytes() == b"old"
+    assert [entry.name for entry in (tmp_path / "chain-1").iterdir()] == ["data"]
+
+
+def test_building_a_storage_touches_nothing(tmp_path: Path) -> None:
+    Storage(f"file://{tmp_path}/none").folder("chain-1").url_of("x")
+    Storage("s3://no-such-bucket/x").folder("chain-1").url_of("x")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,140 @@
+"""Every environment variable: its default, what it accepts, and the line that refuses the rest."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callboard.errors import SettingsError
+from callboard.settings import Settings
+
+HOME = {"CALLBOARD_HOME": "/srv/board"}
+MODEL = {"LLM_MODEL": "small"}
+
+DEFAULTS: dict[str, Any] = {
+    "home": Path("/srv/board"),
+    "database_url": "sqlite:////srv/board/ledger.sqlite3",
+    "redis_url": None,
+    "broker_url": None,
+    "storage_url": "file:///srv/board/storage",
+    "namespace": "callboard",
+    "workflows": (),
+    "status_ttl": 3600,
+    "retention_days": 90,
+    "result_limit": 1 << 20,
+    "language": "ko",
+    "llm_base_url": None,
+    "llm_model": None,
+    "llm_api_key": None,
+    "llm_timeout": 60.0,
+}
+
+ACCEPTED = [
+    ("CALLBOARD_HOME", "/elsewhere", "home", Path("/elsewhere")),
+    ("CALLBOARD_HOME", "~/board", "home", Path("~/board").expanduser().resolve()),
+    ("DATABASE_URL", "postgresql://u:p@host:5432/name", "database_url", "postgresql://u:p@host:5432/name"),
+    ("DATABASE_URL", "postgres://u:p@host/name", "database_url", "postgresql://u:p@host/name"),
+    ("DATABASE_URL", "sqlite:////var/x.sqlite3", "database_url", "sqlite:////var/x.sqlite3"),
+    ("REDIS_URL", "redis://localhost:6379/3", "redis_url", "redis://localhost:6379/3"),
+    ("REDIS_URL", "rediss://:secret@host:6380", "redis_url", "rediss://:secret@host:6380"),
+    ("REDIS_URL", "unix:///run/redis.sock?db=2", "redis_url", "unix:///run/redis.sock?db=2"),
+    ("REDIS_URL", "  redis://host  ", "redis_url", "redis://host"),
+    ("REDIS_URL", "", "redis_url", None),
+    ("BROKER_URL", "redis://host/1", "broker_url", "redis://host/1"),
+    ("BROKER_URL", "amqp://guest:guest@host:5672/v", "broker_url", "amqp://guest:guest@host:5672/v"),
+    ("BROKER_URL", "amqps://host", "broker_url", "amqps://host"),
+    ("STORAGE_URL", "/data/files", "storage_url", "file:///data/files"),
+    ("STORAGE_URL", "s3://bucket/folder/", "storage_url", "s3://bucket/folder"),
+    ("STORAGE_URL", "memory://", "storage_url", "memory://"),
+    ("CALLBOARD_NAMESPACE", "shop-2_test", "namespace", "shop-2_test"),
+    ("WORKFLOWS", "shop.workflows, billing,", "workflows", ("shop.workflows", "billing")),
+    ("STATUS_TTL", "60", "status_ttl", 60),
+    ("RETENTION_DAYS", "7", "retention_days", 7),
+    ("RESULT_LIMIT", "2048", "result_limit", 2048),
+    ("CALLBOARD_LANGUAGE", "en", "language", "en"),
+    ("LLM_BASE_URL", "https://host/v1", "llm_base_url", "https://host/v1"),
+    ("LLM_MODEL", "large", "llm_model", "large"),
+    ("LLM_API_KEY", "key", "llm_api_key", "key"),
+    ("LLM_TIMEOUT", "0.5", "llm_timeout", 0.5),
+]
+
+REFUSED = [
+    ("DATABASE_URL", "mysql://host/name", "postgresql://user:password@host:5432/name"),
+    ("DATABASE_URL", "postgresql://host", "postgresql://user:password@host:5432/name"),
+    ("DATABASE_URL", "sqlite://relative.db", "sqlite:////absolute/path"),
+    ("REDIS_URL", "localhost:6379", "a URL like redis://host:6379/0"),
+    ("REDIS_URL", "redis://", "a URL like redis://host:6379/0"),
+    ("REDIS_URL", "redis://host:70000", "a URL like redis://host:6379/0"),
+    ("REDIS_URL", "amqp://host", "redis://, rediss://, unix://"),
+    ("BROKER_URL", "kafka://host", "amqp://"),
+    ("STORAGE_URL", "s 3://bucket", "a folder or an fsspec URL"),
+    ("CALLBOARD_NAMESPACE", "a:b", "letters, digits"),
+    ("CALLBOARD_NAMESPACE", "n" * 65, "up to 64"),
+    ("WORKFLOWS", "shop workflows", "module names with commas"),
+    ("STATUS_TTL", "3601", "seconds from 1 to 3600"),
+    ("STATUS_TTL", "an hour", "seconds from 1 to 3600"),
+    ("RETENTION_DAYS", "0", "days from 1 to 36500"),
+    ("RESULT_LIMIT", "1", "bytes from 1024"),
+    ("CALLBOARD_LANGUAGE", "de", "ko or en"),
+    ("LLM_BASE_URL", "host/v1", "https://host/v1"),
+    ("LLM_TIMEOUT", "soon", "seconds from 0.1 to 3600"),
+    ("LLM_TIMEOUT", "nan", "seconds from 0.1 to 3600"),
+]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_default(name: str) -> None:
+    assert getattr(Settings.from_environment(HOME), name) == DEFAULTS[name]
+
+
+def test_home_is_the_users_by_default() -> None:
+    assert Settings.from_environment({}).home == Path.home() / ".callboard"
+
+
+def test_what_lies_at_home_moves_with_it() -> None:
+    settings = Settings.from_environment({"CALLBOARD_HOME": "/x"})
+    assert settings.database_url == "sqlite:////x/ledger.sqlite3"
+    assert settings.storage_url == "file:///x/storage"
+
+
+@pytest.mark.parametrize(("variable", "text", "name", "value"), ACCEPTED)
+def test_accepted(variable: str, text: str, name: str, value: object) -> None:
+    assert getattr(Settings.from_environment({**HOME, **MODEL, variable: text}), name) == value
+
+
+@pytest.mark.parametrize(("variable", "text", "expected"), REFUSED)
+def test_refused_in_one_line(variable: str, text: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({**HOME, **MODEL, variable: text})
+    message = str(caught.value)
+    assert message.startswith(f"{variable}: read {text!r}, expected ")
+    assert expected in caught.value.expected
+    assert "\n" not in message
+    assert (caught.value.variable, caught.value.value) == (variable, text)
+
+
+def test_every_documented_variable_is_tried() -> None:
+    documented = {word for word in (Settings.__doc__ or "").split("``") if word.isupper()}
+    assert documented == {variable for variable, *_ in ACCEPTED}
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "BROKER_URL", "LLM_BASE_URL"])
+@pytest.mark.parametrize("url", ["wrong://me:s3cret@host/x", "wrong://:s3cret@host:99999"])
+def test_a_password_is_never_shown(variable: str, url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({variable: url})
+    assert "s3cret" not in str(caught.value)
+    assert ":***@host" in str(caught.value)
+
+
+def test_an_endpoint_needs_a_model() -> None:
+    with pytest.raises(SettingsError, match=r"^LLM_MODEL: "):
+        Settings.from_environment({"LLM_BASE_URL": "https://host/v1"})
+
+
+def test_the_board_is_embedded_without_a_url() -> None:
+    assert Settings.from_environment(HOME).embedded
+    assert not Settings.from_environment({"REDIS_URL": "redis://host"}).embedded
