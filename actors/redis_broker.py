@@ -35,7 +35,7 @@ LAUNCH_SIZE = 200
 #: Tells the hand-over script that no message is settled.
 NOTHING = ("", "", "")
 #: Messages that go out without a change of the board.
-NO_TRANSITION = Transition("no_transition", ["", "", "", ""], [])
+NO_TRANSITION = Transition("no_transition", ["", "", "", "", ""], [])
 
 Envelope = tuple[str, str, bytes]
 

@@ -152,14 +152,17 @@ class Board:
         return _script(transition.name)(self.clients.get(), transition.keys, transition.arguments)
 
     def keys_of(self, place: Place) -> list[str]:
-        """KEYS of every transition: live hash, status array, event stream, leases."""
-        if not place.chain_id:
-            array = self.keys.array(place.task_id)
-            return [self.keys.lone(place.task_id), array, self.keys.events, self.keys.leases]
-        return self._chain_keys(place.chain_id)
+        """KEYS of every transition: live hash, status array, event stream, leases, message stream."""
+        if place.chain_id:
+            return self._chain_keys(place.chain_id)
+        return self._keys(self.keys.lone(place.task_id), place.task_id)
 
     def _chain_keys(self, chain_id: str) -> list[str]:
-        return [self.keys.live(chain_id), self.keys.array(chain_id), self.keys.events, self.keys.leases]
+        return self._keys(self.keys.live(chain_id), chain_id)
+
+    def _keys(self, live: str, identity: str) -> list[str]:
+        keys = self.keys
+        return [live, keys.array(identity), keys.events, keys.leases, keys.messages(identity)]
 
     def post(
         self,

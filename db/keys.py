@@ -34,6 +34,10 @@ class Keys:
         """Stream: transitions on their way to the ledger."""
         return f"{self.namespace}:events"
 
+    def messages(self, chain_id: str) -> str:
+        """Stream: a chain's progress messages, for those who come later; it lives as long as the live state."""
+        return f"{self.namespace}:messages:{chain_id}"
+
     @property
     def leases(self) -> str:
         """Sorted set: runs that are alive, by the millisecond (Redis' clock) until which that is known."""

@@ -1,6 +1,6 @@
 -- begin: a worker takes a task and is told whether to go on.
 --
--- KEYS: live hash, status array, event stream, leases
+-- KEYS: live hash, status array, event stream, leases, message stream
 -- ARGV: chain id ("" for a task of no chain), stage, member, task id, actor, now, worker,
 --       retries (as the message says), status ttl, lone ttl (seconds that a task of no chain is kept),
 --       lease ttl (milliseconds)

@@ -1,6 +1,6 @@
 -- finish: a task has succeeded.
 --
--- KEYS: live hash, status array, event stream, leases
+-- KEYS: live hash, status array, event stream, leases, message stream
 -- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), result (JSON)
 -- Returns: {"recorded", "next" | "end" | "wait"}, {"repeated"} the same run has said so before,
 --          {"stale"} another run has taken over

@@ -1,6 +1,6 @@
 -- progress: a running task reports.
 --
--- KEYS: live hash, status array, event stream, leases
+-- KEYS: live hash, status array, event stream, leases, message stream
 -- ARGV: chain id, stage, member, token, now, status ttl, percent ("" leaves it), metadata (JSON object),
 --       log (JSON string or "")
 -- Returns: "go", or "stale" when another run has taken over or the chain has ended: the body should stop

@@ -1,6 +1,6 @@
 -- retry: a task has failed and will be tried again.
 --
--- KEYS: live hash, status array, event stream, leases
+-- KEYS: live hash, status array, event stream, leases, message stream
 -- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), error,
 --       traceback, retries (as the next message will say)
 -- Returns: {"recorded", "next"} send the message of the retry, {"repeated"}, {"stale"}

@@ -1,6 +1,6 @@
 -- revoke: a chain is called off. What is open of its current stage ends REVOKED and its runs are fenced.
 --
--- KEYS: live hash, status array, event stream, leases
+-- KEYS: live hash, status array, event stream, leases, message stream
 -- ARGV: chain id, now, status ttl, final ttl, reason
 -- Returns: {"recorded", member, status before, ...}, {"closed", status}, {"unknown"}
 

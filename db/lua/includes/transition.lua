@@ -1,4 +1,5 @@
--- What every transition shares. KEYS[1] live hash, KEYS[2] status array, KEYS[3] event stream, KEYS[4] leases.
+-- What every transition shares. KEYS[1] live hash, KEYS[2] status array, KEYS[3] event stream, KEYS[4] leases,
+-- KEYS[5] stream of the chain's progress messages.
 --
 -- Fields of the live hash, with S a stage's number and T a task, "S.M" (M is 0 for the only task of a
 -- stage, from 1 for the members of a parallel one):
@@ -11,7 +12,7 @@
 --   T:result final                  JSON: what a task, and the chain, returned
 --   S:entry                         JSON: the stage's object in the status array
 
-local live, array, stream, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local live, array, stream, leases, messages = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
 local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"progress":[0]}'
@@ -150,7 +151,9 @@ local function publish(chain_id, chain, title, log)
     if log ~= "" then
         message = message .. ',"log":' .. log
     end
-    redis.call("PUBLISH", chain.channel, message .. "}")
+    message = message .. "}"
+    redis.call("XADD", messages, "MAXLEN", "~", 1000, "*", "message", message)
+    redis.call("PUBLISH", chain.channel, message)
 end
 
 local function encode_task(task)
@@ -206,6 +209,7 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more)
     emit(chain_id, chain, state_text, task, task_text, more)
     if TERMINAL[state.status] then
         redis.call("EXPIRE", live, final_ttl)
+        redis.call("EXPIRE", messages, final_ttl)
     end
 end
 
