@@ -20,7 +20,7 @@ from dramatiq import Message, MessageProxy, Middleware
 from dramatiq.brokers.redis import RedisBroker as StockRedisBroker
 from dramatiq.brokers.redis import _RedisConsumer
 from dramatiq.common import current_millis, dq_name
-from dramatiq.errors import ConnectionClosed
+from dramatiq.errors import ConnectionClosed, DecodeError
 
 from db.board import Transition
 from db.redis_client import ThreadClients, connect
@@ -261,7 +261,13 @@ class Consumer(_RedisConsumer):
                 return None
         except redis.RedisError as error:
             raise ConnectionClosed(error) from None
-        message = Message.decode(self.message_cache.pop(0))
+        data = self.message_cache.pop(0)
+        try:
+            message: Message[Any] = Message.decode(data)
+        except DecodeError:
+            # Raised on, it would take the messages fetched with it down.
+            self.logger.exception("A message on queue %r cannot be decoded: %r", self.queue_name, data[:500])
+            return None
         self.queued_message_ids.add(message.message_id)
         if "eta" in message.options:
             self._etas[message.message_id] = message.options["eta"]

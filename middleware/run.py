@@ -142,5 +142,4 @@ def catch_retry(message: Message[Any], delay: int | None) -> bool:
     if run is None or message.message_id != run.place.task_id:
         return False
     run.retry = message.copy(options={"eta": current_millis() + (delay or 0)})
-    run.retry.options.pop("throws", None)
     return True

@@ -63,6 +63,11 @@ class Tracking(Middleware):
     def actor_options(self) -> set[str]:
         return {"stage_name", "tracked"}
 
+    def after_declare_actor(self, broker: Broker, actor: Actor[..., Any]) -> None:
+        # A lost run is no news for the error log, and nothing to retry.
+        expected = actor.options.get("throws") or ()
+        actor.options["throws"] = (*(expected if isinstance(expected, tuple) else (expected,)), RunLost)
+
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self._stopping.clear()
@@ -74,8 +79,15 @@ class Tracking(Middleware):
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         set_current_run(None)
-        place = self._place_of(broker, message)
-        if place is None or message.failed:
+        if message.failed:
+            return
+        try:
+            place = self._place_of(broker, message)
+        except (KeyError, TypeError):
+            self.logger.error("Message %s names no place in a chain: %r", message.message_id, message.options)
+            message.fail()
+            raise SkipMessage("the message names no place in a chain") from None
+        if place is None:
             return
         begun = self._begin(place, message)
         message.__dict__["verdict"] = begun.verdict
@@ -96,9 +108,6 @@ class Tracking(Middleware):
         )
         if begun.inputs is not None and not message.options.get("pipe_ignore"):
             message._message = message._message.copy(args=(begun.inputs,))
-        # A lost run is no news for the error log, and nothing to retry.
-        throws = actor.options.get("throws") or ()
-        message.options["throws"] = (RunLost, *(throws if isinstance(throws, tuple) else (throws,)))
         # Dramatiq warns of a result that goes nowhere; ours goes onto the board.
         message.options.setdefault("pipe_target", False)
         message.__dict__["run"] = run
@@ -154,6 +163,21 @@ class Tracking(Middleware):
         set_current_run(None)
         if run is None:
             return
+        try:
+            self._decide(run, broker, message, result, exception)
+        except Exception as error:
+            # Dramatiq would swallow it and ack the message, and the chain would wait for ever.
+            self.logger.exception("The outcome of message %s cannot be told as it is.", message.message_id)
+            run.hand_over = self._failed(run, message, error)
+
+    def _decide(
+        self,
+        run: Run,
+        broker: Broker,
+        message: MessageProxy,
+        result: Any,
+        exception: BaseException | None,
+    ) -> None:
         if exception is None:
             run.hand_over = self._finished(run, broker.get_actor(message.actor_name), message, result)
         elif isinstance(exception, RunLost):

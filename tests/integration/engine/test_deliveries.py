@@ -276,3 +276,37 @@ def test_enqueue_hooks_hear_of_every_message_of_a_chain(application: Application
     work(application)
     ended(application, chain_id)
     assert heard == ["one", "two"]
+
+
+def test_a_message_that_cannot_be_decoded_keeps_no_other_from_running(
+    build_application: Any, work: Work
+) -> None:
+    application = build_application()
+
+    @stage
+    def body(document: Any) -> Any:
+        return document
+
+    workflow = Workflow("beside", [body])
+    before = workflow.start(1)
+    application.broker.do_enqueue("default", "poison", b"\xff no message")
+    after = workflow.start(2)
+    work(application)
+    assert ended(application, before).final_result == 1
+    assert ended(application, after).final_result == 2
+
+
+def test_a_message_without_a_whole_place_is_rejected(build_application: Any, work: Work) -> None:
+    application = build_application()
+    calls: list[Any] = []
+
+    @stage
+    def body(document: Any) -> Any:
+        calls.append(document)
+
+    message = body.message_with_options(args=(1,), callboard={"chain": "x"})
+    application.broker.enqueue(message)
+    work(application)
+    dead = f"{application.broker.namespace}:default.XQ"
+    wait_until(lambda: application.board.clients.get().zcard(dead) == 1)
+    assert calls == []
