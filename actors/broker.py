@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from dramatiq import Middleware
 from dramatiq.middleware import (
     AgeLimit,
-    AsyncIO,
     Callbacks,
-    CurrentMessage,
     Retries,
     ShutdownNotifications,
     TimeLimit,
@@ -19,7 +17,6 @@ from dramatiq.middleware import (
 from callboard.settings import Settings
 from db.board import Board
 from db.ledger import Ledger
-from middleware.lease import LeaseKeeper
 from middleware.recorder import RecorderThread
 from middleware.tracking import Tracking, UntrackedPipelines
 
@@ -42,15 +39,12 @@ def build_broker(
     middleware: list[Middleware] = [
         # First: its before hook begins a task ahead of all others, its after hook knows what Retries decided.
         Tracking(board, restore=restore, result_limit=settings.result_limit),
-        LeaseKeeper(board),
         AgeLimit(),
         TimeLimit(),
         ShutdownNotifications(),
         Callbacks(),
         UntrackedPipelines(),
         Retries(),
-        CurrentMessage(),
-        AsyncIO(),
         RecorderThread(board.clients.url, board.keys, ledger),
     ]
     url = settings.broker_url or board.clients.url

@@ -35,7 +35,7 @@ LAUNCH_SIZE = 200
 #: Tells the hand-over script that no message is settled.
 NOTHING = ("", "", "")
 #: Messages that go out without a change of the board.
-NO_TRANSITION = Transition("no_transition", ["", "", "", "", ""], [])
+NO_TRANSITION = Transition("no_transition", ["", "", "", ""], [])
 
 Envelope = tuple[str, str, bytes]
 
@@ -226,6 +226,7 @@ class Consumer(_RedisConsumer):
     def __init__(self, broker: RedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)
         self._room = threading.Event()
+        self._least_room = max(1, prefetch // 4)
         self._etas: dict[str, int] = {}
 
     def ack(self, message: MessageProxy) -> None:
@@ -253,7 +254,8 @@ class Consumer(_RedisConsumer):
         finally:
             self.queued_message_ids.discard(message.message_id)
             self._etas.pop(message.message_id, None)
-            self._room.set()
+            if self.prefetch - self.outstanding_message_count >= self._least_room:
+                self._room.set()
 
     def __next__(self) -> MessageProxy | None:
         try:
@@ -275,7 +277,8 @@ class Consumer(_RedisConsumer):
 
     def _fetch(self) -> bool:
         room = self.prefetch - self.outstanding_message_count
-        if room <= 0:
+        if room < self._least_room:
+            # One message at a time would be one round trip for each.
             self._room.wait(self._longest_wait())
             self._room.clear()
             return False

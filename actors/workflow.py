@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, ParamSpec, TypeAlias, TypeVar, overload
 from uuid import UUID, uuid5
 
 import dramatiq
-from dramatiq import Actor, Message, group, pipeline
+from dramatiq import Actor, Broker, Message, group, pipeline
+from dramatiq.middleware import AsyncIO
 
 from callboard.errors import WorkflowError
 from db.board import StagePlan
@@ -61,9 +63,16 @@ def stage(
         if "retry_when" in options:
             chosen.pop("max_retries")
         actor: Actor[P, R] = dramatiq.actor(**chosen)(function)
+        if iscoroutinefunction(function):
+            _run_coroutines(actor.broker)
         return actor
 
     return declare if function is None else declare(function)
+
+
+def _run_coroutines(broker: Broker) -> None:
+    if not any(isinstance(middleware, AsyncIO) for middleware in broker.middleware):
+        broker.add_middleware(AsyncIO())
 
 
 @dataclass(frozen=True)

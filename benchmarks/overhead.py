@@ -82,6 +82,12 @@ class Workers:
         for process in [root, *root.children(recursive=True)]:
             process.send_signal(number)
 
+    def seconds(self) -> float:
+        """CPU seconds, user and system, that the processes have taken."""
+        root = psutil.Process(self.process.pid)
+        times = [process.cpu_times() for process in [root, *root.children(recursive=True)]]
+        return sum(one.user + one.system for one in times)
+
     def end(self) -> None:
         """End all of them."""
         self.signal(signal.SIGCONT)
@@ -128,6 +134,12 @@ def reads(client: redis.Redis) -> int:
     """Reads on Redis' sockets so far."""
     facts: Any = client.info("stats")
     return int(facts["total_reads_processed"])
+
+
+def redis_cpu(client: redis.Redis) -> float:
+    """CPU seconds that Redis has taken."""
+    facts: Any = client.info("cpu")
+    return float(facts["used_cpu_user"] + facts["used_cpu_sys"])
 
 
 def measure(  # noqa: PLR0915 (one run, told from its start to its end)
@@ -178,10 +190,13 @@ def measure(  # noqa: PLR0915 (one run, told from its start to its end)
         starts = reads(client) - reads_before
         statements_started = statements()
         polls = 0
+        seconds, redis_seconds = workers.seconds(), redis_cpu(client)
         workers.signal(signal.SIGCONT)
         begun = time.perf_counter()
         wait(lambda: done(options.chains), 120, "the last chain")
         figures["chains_per_s"] = options.chains / (time.perf_counter() - begun)
+        figures["cpu_ms"] = (workers.seconds() - seconds) / options.chains * 1000
+        figures["redis_ms"] = (redis_cpu(client) - redis_seconds) / options.chains * 1000
         wait(settled, 30, "the ledger")
         # Less what this script asks: its polls, and the probe that each last stage pushes.
         trips = reads(client) - reads_before - polls - options.chains - 4
@@ -240,6 +255,8 @@ def report(runs: list[Any], options: argparse.Namespace) -> None:
 
     figures = (
         "chains_per_s",
+        "cpu_ms",
+        "redis_ms",
         "p50_ms",
         "rest_p50_ms",
         "trips",

@@ -152,7 +152,7 @@ class Board:
         return _script(transition.name)(self.clients.get(), transition.keys, transition.arguments)
 
     def keys_of(self, place: Place) -> list[str]:
-        """KEYS of every transition: live hash, status array, event stream, leases, message stream."""
+        """KEYS of every transition: live hash, status array, event stream, message stream."""
         if place.chain_id:
             return self._chain_keys(place.chain_id)
         return self._keys(self.keys.lone(place.task_id), place.task_id)
@@ -162,7 +162,7 @@ class Board:
 
     def _keys(self, live: str, identity: str) -> list[str]:
         keys = self.keys
-        return [live, keys.array(identity), keys.events, keys.leases, keys.messages(identity)]
+        return [live, keys.array(identity), keys.events, keys.messages(identity)]
 
     def post(
         self,
@@ -229,21 +229,20 @@ class Board:
         inputs = answer[3] if len(answer) > 3 else None
         return Begun(verdict, answer[1].decode(), int(answer[2]), json.loads(inputs) if inputs else None)
 
-    def lease(self, place: Place, token: str) -> str:
-        """The name under which a run's lease is kept."""
-        return f"{self.keys_of(place)[0]}|{place.stage}.{place.member}|{token}"
-
-    def renew(self, leases: Sequence[str]) -> int:
-        """Prove that runs are alive. One round trip for all.
+    def renew(self, runs: Sequence[tuple[Place, str]]) -> int:
+        """Prove that runs (each with its token) are alive. One round trip for all.
 
         Returns:
-            The number of those that still held their lease.
+            The number of those that still held their tasks.
 
         Raises:
             redis.RedisError: the server does not answer or refuses.
         """
-        transition = Transition("renew", [self.keys.leases], [LEASE_TTL * 1000, *leases])
-        return int(self.apply(transition))
+        keys = [self.keys_of(place)[0] for place, _ in runs]
+        arguments: list[Any] = [LEASE_TTL * 1000]
+        for place, token in runs:
+            arguments += [f"{place.stage}.{place.member}", token]
+        return int(self.apply(Transition("renew", keys, arguments)))
 
     def progress(self, place: Place, token: str, percent: int | None, metadata: str, log: str | None) -> bool:
         """Report from inside a stage. One round trip.
@@ -349,10 +348,16 @@ class Board:
         facts, state, plan = (json.loads(text) for text in found[:3])
         return LiveChain(facts, state, plan, json.loads(found[3]) if found[3] else None)
 
-    def channel(self, chain_id: str) -> str:
-        """The channel of a chain's progress messages; the common one for a chain that is not on the board."""
-        found: Any = self.clients.get().hget(self.keys.live(chain_id), "channel")
-        return found.decode() if found else self.keys.progress
+    def publish(self, chain_id: str, message: str) -> None:
+        """Send a progress message (JSON) by hand, on the chain's channel and into its stream.
+
+        On the common channel, and kept for an hour, for a chain that is not on the board.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        arguments = [message, self.keys.progress, FINAL_STATE_TTL]
+        self.apply(Transition("publish", self._chain_keys(chain_id), arguments))
 
     def task(self, chain_id: str, stage: int, member: int = 0) -> dict[str, Any] | None:
         """The live state of a task (fields in ``includes/transition.lua``); None before its first begin."""

@@ -1,11 +1,12 @@
 """The event that the board appends to its stream at each transition.
 
-A stream entry is a flat map; its fields are spelled here and in ``db/lua/includes/transition.lua``
-(``emit``). Moments are epoch seconds, as strings; what is absent, empty or null means none.
+A stream entry is a flat map; ``emit`` in ``db/lua/includes/transition.lua`` writes the fields named here.
+Moments are epoch seconds, as strings; what is absent, empty or null means none.
 
     chain      id of the chain, empty for a task of no chain
-    facts      JSON object of the chain: name total created batch by channel
-    state      JSON object: seq, and of the chain: status completed failed revoked started finished error
+    seq        number of the event: it grows with each one of a chain (or of a task of no chain)
+    facts      JSON object of the chain: name total created batch by channel; with it
+    state      JSON object: status completed failed revoked started finished error
     final      JSON: what the chain returned, once it has succeeded
     place      "stage.member" of the task that moved; absent when the event is about the chain alone
     task       JSON object: task (its id) actor status started finished retries attempt worker error
@@ -13,8 +14,8 @@ A stream entry is a flat map; its fields are spelled here and in ``db/lua/includ
     result     JSON: what the task returned, once it has succeeded
     traceback  of the task's failure
 
-Each event carries the full state of its chain and of its task after the transition, so the newest sequence
-number wins and older events are dropped.
+An event carries the full state of its task after the transition, and the full state of its chain where that
+has changed, so the newest sequence number wins and older events are dropped.
 """
 
 from __future__ import annotations
@@ -74,9 +75,16 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Event:
-    """A transition. ``seq`` grows by one with each event of a chain (or of a task of no chain)."""
+    """A transition. ``seq`` grows with each event of a chain (or of a task of no chain).
+
+    Attributes:
+        chain_id: empty for a task of no chain.
+        chain: the chain afterwards; None where only the task has changed.
+        task: the task afterwards; None where only the chain has changed.
+    """
 
     seq: int
+    chain_id: str
     chain: ChainState | None
     task: TaskState | None
 
@@ -87,15 +95,16 @@ class Event:
         Raises:
             ValueError: a field is missing or malformed; the text names it.
         """
-        state = _read_object(fields, b"state")
+        chain_id = fields.get(b"chain", b"").decode()
+        seq = fields.get(b"seq", b"").decode()
         chain = None
-        if fields.get(b"chain"):
-            facts = _read_object(fields, b"facts")
-            chain = _chain(fields[b"chain"].decode(), facts, state, _read_json(fields, b"final"))
-        task = _task(fields, in_chain=chain is not None) if fields.get(b"task") else None
+        if chain_id and fields.get(b"state"):
+            facts, state = _read_object(fields, b"facts"), _read_object(fields, b"state")
+            chain = _chain(chain_id, facts, state, _read_json(fields, b"final"))
+        task = _task(fields, in_chain=bool(chain_id)) if fields.get(b"task") else None
         if chain is None and task is None:
             raise ValueError("neither chain nor task")
-        return cls(_whole(state, "seq"), chain, task)
+        return cls(_whole({"seq": int(seq) if seq.isdigit() else seq}, "seq"), chain_id, chain, task)
 
 
 def _chain(chain_id: str, facts: dict[str, Any], state: dict[str, Any], final: Any) -> ChainState:

@@ -35,13 +35,23 @@ class Keys:
         return f"{self.namespace}:events"
 
     def messages(self, chain_id: str) -> str:
-        """Stream: a chain's progress messages, for those who come later; it lives as long as the live state."""
+        """Stream: a chain's progress messages, for those who come later; it lives as long as the rest."""
         return f"{self.namespace}:messages:{chain_id}"
 
-    @property
-    def leases(self) -> str:
-        """Sorted set: runs that are alive, by the millisecond (Redis' clock) until which that is known."""
-        return f"{self.namespace}:leases"
+    @staticmethod
+    def job_progress(job_id: str) -> str:
+        """String: how far a job is, as workers of existing systems write it."""
+        return f"job:{job_id}:progress"
+
+    @staticmethod
+    def video_progress(video_id: str) -> str:
+        """String: how far a video's encoding is, likewise."""
+        return f"job:video:{video_id}:progress"
+
+    @staticmethod
+    def video_status(video_id: str) -> str:
+        """String: a video's final status as JSON, likewise."""
+        return f"video:{video_id}:status"
 
     @property
     def recorders(self) -> str:

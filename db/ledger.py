@@ -107,7 +107,7 @@ class Ledger:
         chain_rows = [chain_row(*chains[chain_id]) for chain_id in sorted(chains)]
         with session(self.database) as database, database.atomic():
             CHAINS.write(database, chain_rows)
-            owners = {event.chain.chain_id for event in tasks.values() if event.chain}
+            owners = {event.chain_id for event in tasks.values() if event.chain_id}
             keys = self._chain_keys(sorted(owners))
             TASKS.write(database, [_task_row(tasks[task_id], keys) for task_id in sorted(tasks)])
 
@@ -234,7 +234,7 @@ def _new_row(chain: NewChain, now: datetime) -> dict[str, Any]:
 
 def _task_row(event: Event, keys: dict[str, int]) -> Row:
     assert event.task is not None
-    return task_row(event.seq, event.task, keys[event.chain.chain_id] if event.chain else None)
+    return task_row(event.seq, event.task, keys.get(event.chain_id))
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
+import sys
 import threading
 from typing import Any
 
@@ -10,8 +13,10 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-#: Seconds after which a silent server counts as gone. A blocking command adds its own time-out to it.
+#: Seconds after which a silent server counts as gone. A blocking command must be shorter.
 SOCKET_TIMEOUT = 5.0
+
+_forks = 0
 
 
 def connect(url: str, *, timeout: float = SOCKET_TIMEOUT, **options: Any) -> redis.Redis:
@@ -20,12 +25,25 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT, **options: Any) -> red
     A command that is sent again after its reply was lost takes effect twice: callers use it for
     transitions, which are made for that.
     """
+    if sys.platform == "win32":
+        options["socket_timeout"] = timeout
+    else:
+        options |= {"socket_timeout": None, "redis_connect_func": _KernelTimeout(timeout)}
     return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=3),
-        **options,
+        url, retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=3), **options
     )
+
+
+class _KernelTimeout:
+    """Leaves a socket's time-out to the kernel: Python's own costs a poll() before each send and receive."""
+
+    def __init__(self, seconds: float) -> None:
+        self._value = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+
+    def __call__(self, connection: Any) -> None:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            connection._sock.setsockopt(socket.SOL_SOCKET, option, self._value)
+        connection.on_connect()
 
 
 class ThreadClients:
@@ -38,9 +56,19 @@ class ThreadClients:
 
     def get(self) -> redis.Redis:
         """The calling thread's client."""
+        local = self._local
         # A forked child must not speak on its parent's socket.
-        if getattr(self._local, "process", None) != os.getpid():
-            self._local.client = connect(self.url, timeout=self.timeout, single_connection_client=True)
-            self._local.process = os.getpid()
-        client: redis.Redis = self._local.client
+        if getattr(local, "forks", None) != _forks:
+            local.client = connect(self.url, timeout=self.timeout, single_connection_client=True)
+            local.forks = _forks
+        client: redis.Redis = local.client
         return client
+
+
+def _count_fork() -> None:
+    global _forks  # noqa: PLW0603 (the process's own count)
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)

@@ -30,7 +30,30 @@ class Script:
         self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, client: redis.Redis, keys: list[str], arguments: list[Any]) -> Any:
+        """Run the script on a client with a connection of its own.
+
+        Raises:
+            redis.RedisError: the server does not answer, after retries, or refuses.
+        """
         try:
-            return client.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)
+            return _ask(client, "EVALSHA", self.digest, len(keys), *keys, *arguments)
         except NoScriptError:
-            return client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
+            return _ask(client, "EVAL", self.text, len(keys), *keys, *arguments)
+
+
+def _ask(client: redis.Redis, *command: Any) -> Any:
+    """One command, past the client's general path, which costs as much as the rest of the call."""
+    connection: Any = client.connection
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    except (redis.ConnectionError, redis.TimeoutError):
+        connection.disconnect()
+    except redis.RedisError:
+        raise
+    except BaseException:
+        # A thread is interrupted by an exception out of nowhere (time limit, shutdown): an answer that is
+        # still to come would be read as the next command's.
+        connection.disconnect()
+        raise
+    return client.execute_command(*command)

@@ -67,11 +67,6 @@ class Run:
     hand_over: HandOver | None = None
     _started: float = field(default_factory=time.monotonic)
 
-    @property
-    def lease(self) -> str:
-        """The name under which this run's lease is kept."""
-        return self.board.lease(self.place, self.token)
-
     def report(self, percent: float | None, log: str | None, metadata: dict[str, Any]) -> None:
         """Tell the board, unless nothing has changed by a whole percent.
 

@@ -29,6 +29,7 @@ from dramatiq.middleware import Middleware, Pipelines, SkipMessage
 from callboard.errors import ResultError
 from db.board import Begun, Board, Place, encode
 
+from .lease import LeaseKeeper
 from .run import HandOver, Run, RunLost, run_of, set_current_run
 
 #: The message option that names a task's place: ``{"chain": id, "stage": 1, "member": 0}``.
@@ -57,6 +58,7 @@ class Tracking(Middleware):
         self.restore = restore
         self.result_limit = result_limit
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.leases = LeaseKeeper(board)
         self._stopping = threading.Event()
 
     @property
@@ -71,9 +73,20 @@ class Tracking(Middleware):
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self._stopping.clear()
+        self.leases.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         self._stopping.set()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self.leases.stop()
+
+    def after_ack(self, broker: Broker, message: MessageProxy) -> None:
+        run = run_of(message)
+        if run is not None:
+            self.leases.release(run.place, run.token)
+
+    after_nack = after_ack
 
     # begin ------------------------------------------------------------------------------------------
 
@@ -111,6 +124,7 @@ class Tracking(Middleware):
         # Dramatiq warns of a result that goes nowhere; ours goes onto the board.
         message.options.setdefault("pipe_target", False)
         message.__dict__["run"] = run
+        self.leases.hold(place, begun.token)
         set_current_run(run)
 
     def _place_of(self, broker: Broker, message: MessageProxy) -> Place | None:

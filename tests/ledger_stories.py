@@ -46,9 +46,8 @@ def entry(fields: dict[str, object]) -> dict[bytes, bytes]:
     entry: dict[str, object] = {
         "chain": fields["chain"],
         "facts": pick("name", "total", "created", "batch", "by", "channel") if fields["chain"] else "",
-        "state": pick(
-            *("seq", "status", "completed", "failed", "revoked", "started", "finished", "error"),
-        ),
+        "seq": fields["seq"],
+        "state": pick("status", "completed", "failed", "revoked", "started", "finished", "error"),
     }
     if "task" in told:
         entry["place"] = f"{told.get('stage', 1)}.{told.get('member', 0)}"

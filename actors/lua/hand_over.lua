@@ -4,7 +4,7 @@
 -- The broker puts two texts in front: `transition`, one of the board's scripts, and `dispatch`, Dramatiq's
 -- own script, each wrapped in a function of that name.
 --
--- KEYS: live hash, status array, event stream, leases, message stream, the broker's namespace
+-- KEYS: live hash, status array, event stream, message stream, the broker's namespace
 -- ARGV: how many arguments the transition takes, those arguments,
 --       timestamp, broker id, heartbeat timeout, dead message ttl, unpack size (for dispatch),
 --       queue, "ack" | "nack" | "", redis message id (of the message that is settled),
@@ -22,7 +22,7 @@ local function take(count)
     return values
 end
 
-local namespace = KEYS[6]
+local namespace = KEYS[5]
 local arguments = take(tonumber(take(1)[1]))
 local facts = take(5)
 local settled = take(3)
@@ -41,7 +41,7 @@ local function enqueue(at)
     end
 end
 
-local answer = transition({KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}, arguments)
+local answer = transition({KEYS[1], KEYS[2], KEYS[3], KEYS[4]}, arguments)
 local fire = answer[2]
 if fire == "next" then
     for at = taken + 1, #ARGV, 3 do

@@ -1,6 +1,6 @@
 -- begin: a worker takes a task and is told whether to go on.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id ("" for a task of no chain), stage, member, task id, actor, now, worker,
 --       retries (as the message says), status ttl, lone ttl (seconds that a task of no chain is kept),
 --       lease ttl (milliseconds)
@@ -29,12 +29,9 @@ end
 if tonumber(ARGV[8]) < (task.retries or 0) or chain.state.current ~= of.number then
     return {"stale"}
 end
-if task.status == "STARTED" or task.status == "RUNNING" then
-    local alive = alive_for(task)
-    if alive > 0 then
-        return {"busy", alive}
-    end
-    redis.call("ZREM", leases, lease_of(task))
+local moment = milliseconds()
+if (task.status == "STARTED" or task.status == "RUNNING") and (task.lease or 0) > moment then
+    return {"busy", task.lease - moment}
 end
 
 task.token, task.attempt = task.token + 1, task.attempt + 1
@@ -42,11 +39,12 @@ task.status, task.progress, task.worker = "STARTED", 1, ARGV[7]
 task.task, task.actor = ARGV[4], ARGV[5]
 task.metadata, task.finished = nil, nil
 task.started, task.retries = task.started or now, task.retries or 0
-if chain.state.status == "PENDING" then
+local first = chain.state.status == "PENDING"
+if first then
     chain.state.status, chain.state.started = "STARTED", now
 end
-take_lease(task, ARGV[11])
-show(chain_id, chain, of, task, now, ARGV[9], 0, "", {})
+task.lease = moment + ARGV[11]
+show(chain_id, chain, of, task, now, ARGV[9], 0, "", {}, first)
 
 local inputs = false
 if of.number > 1 then

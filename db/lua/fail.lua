@@ -1,6 +1,6 @@
 -- fail: a task has failed for good. Its chain fails with it, unless the stage may go on without the member.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), error,
 --       traceback, chain error, log (JSON string)
 -- Returns: {"recorded", "next" | "end" | "wait"}, {"repeated"}, {"stale"}
@@ -14,7 +14,6 @@ end
 if not holds(task, ARGV[4]) then
     return refusal(task, ARGV[4], "FAILURE")
 end
-redis.call("ZREM", leases, lease_of(task))
 task.status, task.finished, task.metadata, task.error = "FAILURE", now, ARGV[8], ARGV[9]
 chain.state.failed = chain.state.failed + 1
 
@@ -31,5 +30,5 @@ if goes_on then
 elseif not TERMINAL[chain.state.status] then
     end_chain(chain, "FAILURE", now, ARGV[11])
 end
-show(ARGV[1], chain, of, task, now, ARGV[6], ARGV[7], ARGV[12], more)
+show(ARGV[1], chain, of, task, now, ARGV[6], ARGV[7], ARGV[12], more, true)
 return {"recorded", fire}

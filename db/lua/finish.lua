@@ -1,6 +1,6 @@
 -- finish: a task has succeeded.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), result (JSON)
 -- Returns: {"recorded", "next" | "end" | "wait"}, {"repeated"} the same run has said so before,
 --          {"stale"} another run has taken over
@@ -14,10 +14,9 @@ end
 if not holds(task, ARGV[4]) then
     return refusal(task, ARGV[4], "SUCCESS")
 end
-redis.call("ZREM", leases, lease_of(task))
 task.status, task.progress, task.finished, task.metadata, task.error = "SUCCESS", 100, now, ARGV[8], nil
 chain.state.completed = chain.state.completed + 1
 local more = {result = ARGV[9]}
 local fire = close_stage(chain, of, task, now, more)
-show(chain_id, chain, of, task, now, ARGV[6], ARGV[7], "", more)
+show(chain_id, chain, of, task, now, ARGV[6], ARGV[7], "", more, true)
 return {"recorded", fire}

@@ -1,6 +1,6 @@
 -- post: a chain goes onto the board. Posting a chain that is there already changes nothing.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id, status ttl, now, channel, facts (JSON), plan (JSON), then for each stage
 --       title (JSON string), number of members (0 unless parallel), policy
 -- Returns: {"recorded", "next"} or {"repeated"}

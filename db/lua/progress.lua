@@ -1,6 +1,6 @@
 -- progress: a running task reports.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id, stage, member, token, now, status ttl, percent ("" leaves it), metadata (JSON object),
 --       log (JSON string or "")
 -- Returns: "go", or "stale" when another run has taken over or the chain has ended: the body should stop
@@ -15,7 +15,7 @@ local first = task.status == "STARTED"
 task.status, task.metadata = "RUNNING", ARGV[8]
 task.progress = math.max(task.progress, tonumber(ARGV[7]) or 0)
 if first then
-    show(chain_id, chain, of, task, now, ttl, ttl, ARGV[9], {})
+    show(chain_id, chain, of, task, now, ttl, ttl, ARGV[9], {}, false)
 elseif chain_id == "" then
     redis.call("HSET", live, task.place, encode_task(task))
 else

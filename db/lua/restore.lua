@@ -1,6 +1,6 @@
 -- restore: a chain that the board has forgotten is written back from the ledger.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: status ttl, ttl of the live hash (0 = none), status array (JSON), then field, value, ...
 -- Returns: {"recorded"}, or {"repeated"} when the chain is on the board
 

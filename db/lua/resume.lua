@@ -1,7 +1,7 @@
 -- resume: an ended chain goes on from a stage; what has succeeded there and before is kept, unless the
 -- stage was asked for by number.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id, now, status ttl, stage ("" = the first that is not SUCCESS)
 -- Returns: {"recorded", {indexes of the members to send, from 1}, stage}, {"closed", status} the chain has
 --          not ended or has nothing left to do, {"unknown"}

@@ -1,6 +1,6 @@
 -- retry: a task has failed and will be tried again.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), error,
 --       traceback, retries (as the next message will say)
 -- Returns: {"recorded", "next"} send the message of the retry, {"repeated"}, {"stale"}
@@ -13,7 +13,6 @@ end
 if not holds(task, ARGV[4]) then
     return refusal(task, ARGV[4], "RETRY")
 end
-redis.call("ZREM", leases, lease_of(task))
 task.status, task.metadata, task.error, task.retries = "RETRY", ARGV[8], ARGV[9], tonumber(ARGV[11])
-show(ARGV[1], chain, of, task, ARGV[5], ARGV[6], ARGV[7], "", {traceback = ARGV[10]})
+show(ARGV[1], chain, of, task, ARGV[5], ARGV[6], ARGV[7], "", {traceback = ARGV[10]}, false)
 return {"recorded", "next"}

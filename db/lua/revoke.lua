@@ -1,6 +1,6 @@
 -- revoke: a chain is called off. What is open of its current stage ends REVOKED and its runs are fenced.
 --
--- KEYS: live hash, status array, event stream, leases, message stream
+-- KEYS: live hash, status array, event stream, message stream
 -- ARGV: chain id, now, status ttl, final ttl, reason
 -- Returns: {"recorded", member, status before, ...}, {"closed", status}, {"unknown"}
 
@@ -31,7 +31,7 @@ for member = (of.members > 0 and 1 or 0), of.members do
         end
         end_chain(chain, "REVOKED", now, ARGV[5])
         chain.state.revoked = chain.state.revoked + 1
-        show(ARGV[1], chain, of, task, now, ARGV[3], ARGV[4], quoted(ARGV[5]), {})
+        show(ARGV[1], chain, of, task, now, ARGV[3], ARGV[4], quoted(ARGV[5]), {}, true)
     end
 end
 return receipt

@@ -1,5 +1,5 @@
--- What every transition shares. KEYS[1] live hash, KEYS[2] status array, KEYS[3] event stream, KEYS[4] leases,
--- KEYS[5] stream of the chain's progress messages.
+-- What every transition shares. KEYS[1] live hash, KEYS[2] status array, KEYS[3] event stream,
+-- KEYS[4] stream of the chain's progress messages.
 --
 -- Fields of the live hash, with S a stage's number and T a task, "S.M" (M is 0 for the only task of a
 -- stage, from 1 for the members of a parallel one):
@@ -8,11 +8,12 @@
 --   S:title S:members S:policy      of a stage: JSON string, number of members or 0, "fail" | "continue"
 --   state                           JSON object: the chain, see NEW_STATE; moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
---                                   finished worker task actor metadata error
+--                                   finished worker task actor metadata error lease (the millisecond, by
+--                                   Redis' clock, until which the run is known to be alive)
 --   T:result final                  JSON: what a task, and the chain, returned
 --   S:entry                         JSON: the stage's object in the status array
 
-local live, array, stream, leases, messages = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local live, array, stream, messages = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
 local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
 local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"progress":[0]}'
@@ -164,16 +165,23 @@ local function encode_task(task)
     return text
 end
 
--- Appends the full state of the chain, and of a task where one moved, for the ledger. `more` holds what is
--- not kept in either: result, traceback, final.
+-- Appends what moved, for the ledger: the full state of the task, and of the chain where `state` is given.
+-- `more` holds what is not kept in either: result, traceback, final.
 local function emit(chain_id, chain, state, task, task_text, more)
-    local event = {"chain", chain_id, "facts", chain.facts, "state", state}
+    local event = {"chain", chain_id, "seq", chain.state.seq}
+    local function add(name, value)
+        event[#event + 1], event[#event + 2] = name, value
+    end
+    if state then
+        add("facts", chain.facts)
+        add("state", state)
+    end
     if task then
-        event[7], event[8], event[9], event[10] = "place", task.place, "task", task_text
+        add("place", task.place)
+        add("task", task_text)
     end
     for name, value in pairs(more) do
-        event[#event + 1] = name
-        event[#event + 1] = value
+        add(name, value)
     end
     redis.call("XADD", stream, "*", unpack(event))
 end
@@ -183,8 +191,9 @@ local function end_chain(chain, status, now, error)
 end
 
 -- Writes a task's transition and shows it to everyone: live state, array, message, event.
--- ttl: of the array; final_ttl: how long an ended chain stays; log: JSON string or ""; more: see emit.
-local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more)
+-- ttl: of the array; final_ttl: how long an ended chain stays; log: JSON string or ""; more: see emit;
+-- chain_moved: whether the chain's status or counters changed, too.
+local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, chain_moved)
     local state = chain.state
     local task_text = encode_task(task)
     state.seq = state.seq + 1
@@ -206,31 +215,16 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more)
     if chain_id ~= "" then
         write_array(chain, ttl)
     end
-    emit(chain_id, chain, state_text, task, task_text, more)
+    emit(chain_id, chain, chain_moved and chain_id ~= "" and state_text, task, task_text, more)
     if TERMINAL[state.status] then
         redis.call("EXPIRE", live, final_ttl)
         redis.call("EXPIRE", messages, final_ttl)
     end
 end
 
--- The lease of a run: its chain (or lone task), its place, its token.
-local function lease_of(task)
-    return live .. "|" .. task.place .. "|" .. task.token
-end
-
--- Milliseconds for which the task's last run is known to be alive.
-local function alive_for(task)
-    local until_ = redis.call("ZSCORE", leases, lease_of(task))
-    if not until_ then
-        return 0
-    end
+local function milliseconds()
     local time = redis.call("TIME")
-    return tonumber(until_) - (time[1] * 1000 + math.floor(time[2] / 1000))
-end
-
-local function take_lease(task, ttl)
-    local time = redis.call("TIME")
-    redis.call("ZADD", leases, time[1] * 1000 + math.floor(time[2] / 1000) + ttl, lease_of(task))
+    return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- Whether this run may still end the task: it holds the newest token and the task is in its hands.

@@ -120,7 +120,7 @@ def test_a_task_of_no_chain(ledger: Ledger) -> None:
 def test_a_poisonous_event_costs_only_itself(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     events = [each for number in range(20) for each in story(f"c{number}")]
     poison = event(chain_fields("poison", 1 << 62, total=(1 << 63) - 1))
-    wrong = Event(1 << 70, poison.chain, None)
+    wrong = Event(1 << 70, "poison", poison.chain, None)
     ledger.record([*events[:100], wrong, *events[100:]])
     content = dump(ledger.database)
     assert [row["status"] for row in content["ChainExecution"]] == ["SUCCESS"] * 20
@@ -229,7 +229,7 @@ def test_malformed_events_are_value_errors() -> None:
     wrong: list[tuple[str, object]] = [
         ("seq", None),
         ("seq", -1),
-        ("seq", "1"),
+        ("seq", "x"),
         ("seq", 1 << 63),
         ("name", None),
         ("name", ["a"]),
@@ -254,7 +254,7 @@ def test_malformed_events_are_value_errors() -> None:
     for name, value in wrong:
         with pytest.raises(ValueError):  # noqa: PT011 (the texts differ)
             event({**good, name: value})
-    for name, text in [(b"chain", b"\xff"), (b"state", b""), (b"state", b"[]"), (b"task", b"1")]:
+    for name, text in [(b"chain", b"\xff"), (b"facts", b""), (b"state", b"[]"), (b"task", b"1")]:
         with pytest.raises(ValueError):  # noqa: PT011
             Event.from_fields({**entry(good), name: text})
     with pytest.raises(ValueError, match="neither chain nor task"):

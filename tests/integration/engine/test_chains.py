@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -248,13 +249,16 @@ def test_members_of_a_parallel_stage_run_side_by_side_and_arrive_in_order(
 @pytest.mark.parametrize("policy", ["fail", "continue"])
 def test_a_member_that_fails_for_good(application: Application, work: Work, policy: str) -> None:
     gathered: list[Any] = []
+    begun = threading.Event()
 
     @stage(name="good")
     def good(document: Any) -> Any:
+        begun.set()
         return "good"
 
     @stage(name="bad", max_retries=0)
     def bad(document: Any) -> Any:
+        begun.wait(10)
         raise ValueError("bad luck")
 
     @stage(name="gather", min_backoff=20, max_backoff=20)
@@ -465,3 +469,16 @@ def test_the_messages_on_the_channel(application: Application, work: Work) -> No
     assert messages[-1] == {"run_id": chain_id, "state": "END", "progress": 1}
     shares = [message["progress"] for message in messages]
     assert shares == sorted(shares)
+
+
+def test_a_stage_may_be_a_coroutine(application: Application, work: Work) -> None:
+    @stage(name="awaiting")
+    async def awaiting(document: Any) -> Any:
+        await asyncio.sleep(0.01)
+        progress(40, substep="awaited")
+        return current_stage().chain_id
+
+    chain_id = Workflow("coroutines", [awaiting]).start({})
+    work(application)
+    assert ended(application, chain_id).final_result == chain_id
+    assert application.board.array(chain_id)[0]["metadata"]["substep"] == "awaited"

@@ -58,7 +58,9 @@ def test_messages_delivered_three_times_run_once(application: Application, work:
     assert sorted(calls) == ["a", "b1", "b2", "b3", "c"]
 
 
-def test_a_run_that_was_taken_over_changes_nothing(build_application: Any) -> None:
+def test_a_run_that_was_taken_over_changes_nothing(
+    build_application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     application = build_application()
 
     @stage
@@ -75,11 +77,12 @@ def test_a_run_that_was_taken_over_changes_nothing(build_application: Any) -> No
     early = board.begin(place, actor="body", worker="heir", retries=0)
     assert early.verdict == "busy"
     assert 29_000 < early.alive_for <= 30_000
-    assert board.renew([board.lease(place, zombie.token)]) == 1
-    board.clients.get().delete(board.keys.leases)
-    assert board.renew([board.lease(place, zombie.token)]) == 0
+    assert board.renew([(place, zombie.token), (place, "77")]) == 1
+    monkeypatch.setattr("db.board.LEASE_TTL", 0)
+    board.renew([(place, zombie.token)])
     heir = board.begin(place, actor="body", worker="heir", retries=0)
     assert (zombie.verdict, heir.verdict) == ("go", "go")
+    assert board.renew([(place, zombie.token)]) == 0
     assert not board.progress(place, zombie.token, 50, "{}", None)
     before = board.chain(chain_id), board.array(chain_id)
     for transition in (
