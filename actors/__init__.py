@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from callboard.errors import SettingsError
 from callboard.settings import Settings
 
+from . import starter
 from .application import configure
 
 _settings = Settings.from_environment()
-configure(_settings)
+starter.declare(configure(_settings).broker)
 
-for _module in ("actors.cr_extract", *_settings.workflows):
-    import_module(_module)
+import_module("actors.cr_extract")
+for _module in _settings.workflows:
+    try:
+        import_module(_module)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise SettingsError(
+            "WORKFLOWS",
+            _module,
+            f"a module that can be imported ({reason}; python -c 'import {_module}' tries)",
+        ) from error

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from types import FrameType
 
 import redis
 from apscheduler.schedulers.background import BackgroundScheduler
 from dramatiq.common import dq_name
+
+from callboard.errors import CallboardError
 
 from .application import Application
 from .redis_broker import RedisBroker
@@ -57,7 +60,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     application = current()
-    application.prepare()
+    try:
+        application.prepare()
+    except CallboardError as error:
+        sys.exit(f"callboard: {error}")
     scheduler = build_scheduler(application)
     scheduler.start()
     logger.info("The clock runs.")

@@ -120,5 +120,4 @@ def publish_progress(
         message["progress"] = progress
     if log:
         message["log"] = cut_log(log)
-    board = current().board
-    board.clients.get().publish(board.channel(run_id), encode(message))
+    current().board.publish(run_id, encode(message))

@@ -29,7 +29,7 @@ from middleware.run import HandOver, catch_retry, run_of, verdict_of
 
 _LUA = Path(__file__).parent / "lua"
 #: Seconds that an idle consumer waits at most: less than the socket's time-out and than a stop may wait.
-LONGEST_WAIT = 1.0
+LONGEST_WAIT = 0.5
 #: Chains that one round trip launches.
 LAUNCH_SIZE = 200
 #: Tells the hand-over script that no message is settled.

@@ -77,6 +77,12 @@ class Folder:
         """Write a value as JSON (UTF-8) and return the file's URL."""
         return self.write_bytes(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
 
+    def remove(self) -> None:
+        """Delete the folder with all that is in it; it need not be there."""
+        file_system, path = _resolve(self.url)
+        with suppress(FileNotFoundError):
+            file_system.rm(path, recursive=True)
+
     @contextmanager
     def open(self, name: str, mode: str = "rb") -> Iterator[IO[Any]]:
         """Open a file of this folder for reading or writing (``rb``, ``r``, ``wb``, ``w``).

@@ -1,33 +1,38 @@
 """The command line: ``callboard up · run · start · status · resume · revoke · migrate · doctor``.
 
 Exit status: 0 when all went well, 1 when the chain has failed or was revoked, 2 when the command could not
-be carried out.
+be carried out, 130 when Ctrl-C ended it. What cannot be done is said in one line on stderr.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from . import __version__
-from .errors import CallboardError, UnknownChain
-from .settings import Settings
+from .errors import CallboardError
+from .settings import Settings, without_password
 
 if TYPE_CHECKING:
     from actors.application import Application
 
 commands = typer.Typer(
     name="callboard",
-    help="Tracked workflows on Dramatiq. Settings come from the environment: REDIS_URL, DATABASE_URL, …",
+    help="Tracked workflows on Dramatiq. Settings come from the environment: REDIS_URL, DATABASE_URL, "
+    "BROKER_URL, STORAGE_URL, WORKFLOWS, …; each has a default. `callboard doctor` tells what they come to.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+WorkflowName = Annotated[
+    str, typer.Argument(help="The workflow's name; modules of your own are named in WORKFLOWS.")
+]
 ChainId = Annotated[str, typer.Argument(help="The chain's id, as start printed it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show progress until the chain has ended.")]
@@ -44,7 +49,13 @@ def main() -> None:
     try:
         commands()
     except CallboardError as error:
-        print(f"callboard: {error}", file=sys.stderr)
+        _complain(str(error))
+        sys.exit(2)
+    except Exception as error:
+        words = _server_error(error)
+        if words is None:
+            raise
+        _complain(words)
         sys.exit(2)
 
 
@@ -60,41 +71,68 @@ def up(
     processes: Annotated[int, typer.Option("--processes", "-p", min=1, help="Worker processes.")] = 1,
     threads: Annotated[int, typer.Option("--threads", "-t", min=1, help="Threads of each.")] = 4,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    with_web: Annotated[bool, typer.Option("--web/--no-web", help="The API, on HOST and PORT.")] = True,
 ) -> None:
-    """Run everything in this terminal, like the Procfile: worker, clock, and Redis where none is set.
+    """Run everything in this terminal, like the Procfile: worker, clock, API, and Redis where none is set.
 
-    Ctrl-C ends it.
+    Ctrl-C ends it within seconds; a second one ends it at once.
     """
-    from .processes import Crew  # noqa: PLC0415 (each command loads only what it uses)
+    from .processes import Crew, Stopped, clock, say, web, worker  # noqa: PLC0415 (only what a command uses)
 
     application = _prepared()
-    with Crew(application, processes=processes, threads=threads, quiet=quiet) as crew:
-        crew.run_until_stopped()
+    members = [worker(processes, threads), clock(), *([web(application.settings)] if with_web else [])]
+    with Crew(members, application.settings, quiet=quiet) as crew:
+        for name, place in _places(application):
+            say(name, place)
+        for member in members:
+            say(member.name, member.about)
+        try:
+            crew.wait_until_ready()
+            say("callboard", "up; Ctrl-C ends it")
+            crew.watch()
+        except Stopped:
+            say("callboard", "ending; Ctrl-C again ends it at once")
 
 
 @commands.command()
 def run(
-    workflow: Annotated[str, typer.Argument(help="The workflow's name.")],
+    workflow: WorkflowName,
     file: File = None,
     data: Input = "{}",
     as_json: AsJson = False,
 ) -> None:
-    """Bring everything up, run one chain to its end, and take everything down again."""
-    from .follow import follow_chain  # noqa: PLC0415
-    from .processes import Crew  # noqa: PLC0415
+    """Bring everything up, run one chain to its end, and take everything down again.
 
-    application = _prepared()
-    declared = application.workflow(workflow)
-    with Crew(application, processes=1, threads=2, quiet=True) as crew:
-        chain_id = declared.start(_input(data, file), initiated_by="cli")
-        _announce(chain_id, as_json)
-        succeeded = follow_chain(application.status, chain_id, as_json=as_json, still_running=crew.check)
+    Ctrl-C revokes the chain.
+    """
+    from .follow import follow_chain  # noqa: PLC0415
+    from .processes import Crew, Stopped, clock, worker  # noqa: PLC0415
+
+    application = _application()
+    declared, document = application.workflow(workflow), _input(data, file)
+    _prepared()
+    chain_id = None
+    try:
+        with Crew([worker(1, 2), clock()], application.settings, quiet=True) as crew:
+            try:
+                crew.wait_until_ready()
+                chain_id = declared.start(document, initiated_by="cli")
+                _announce(chain_id, as_json)
+                succeeded = follow_chain(
+                    application.status, chain_id, as_json=as_json, still_running=crew.check
+                )
+            except Stopped:
+                if chain_id is not None:
+                    _revoke_interrupted(application, chain_id)
+                raise
+    except Stopped as stop:
+        raise typer.Exit(128 + stop.number) from None
     raise typer.Exit(0 if succeeded else 1)
 
 
 @commands.command()
 def start(
-    workflow: Annotated[str, typer.Argument(help="The workflow's name.")],
+    workflow: WorkflowName,
     file: File = None,
     data: Input = "{}",
     follow: Follow = False,
@@ -104,11 +142,11 @@ def start(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a chain and print its id."""
+    """Start a chain and print its id. A worker (`callboard up`) runs it."""
     application = _application()
-    started = application.workflow(workflow).start(
-        _input(data, file), chain_id=chain_id, idempotency_key=idempotency_key, initiated_by="cli"
-    )
+    declared, document = application.workflow(workflow), _input(data, file)
+    application.prepare()
+    started = declared.start(document, chain_id=chain_id, idempotency_key=idempotency_key, initiated_by="cli")
     _announce(started, as_json)
     if follow:
         _follow(application, started, as_json)
@@ -116,10 +154,13 @@ def start(
 
 @commands.command()
 def status(chain_id: ChainId, follow: Follow = False, as_json: AsJson = False) -> None:
-    """Show where a chain stands: a bar for each stage, and the error of a failed one."""
+    """Show where a chain stands: a bar for each stage, and the error of a failed one.
+
+    The exit status is 1 for a chain that has failed or was revoked, 2 for an unknown one.
+    """
     from .follow import show_chain  # noqa: PLC0415
 
-    application = _application()
+    application = _ready()
     if follow:
         _follow(application, chain_id, as_json)
     ended_well = show_chain(application.status, chain_id, as_json=as_json)
@@ -136,7 +177,7 @@ def resume(
     """Let a failed or revoked chain go on from the first stage that has not succeeded."""
     from actors.control import resume as resume_chain  # noqa: PLC0415
 
-    application = _application()
+    application = _ready()
     stage = resume_chain(chain_id, from_stage=from_stage, application=application)
     _print({"chain_id": chain_id, "resumed_from": stage}, f"{chain_id} goes on from stage {stage}", as_json)
     if follow:
@@ -152,9 +193,9 @@ def revoke(
     """Call a chain off; a running stage stops at its next progress report."""
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
 
-    receipts = revoke_chain(chain_id, reason, application=_application())
+    receipts = revoke_chain(chain_id, reason, application=_ready())
     tasks = [{"member": receipt.member, "was": receipt.was} for receipt in receipts]
-    words = ", ".join(f"{receipt.was.lower()}" for receipt in receipts)
+    words = ", ".join(receipt.was.lower() for receipt in receipts)
     _print({"chain_id": chain_id, "revoked": tasks}, f"{chain_id} revoked (its task was {words})", as_json)
 
 
@@ -170,32 +211,55 @@ def migrate() -> None:
 
 @commands.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check connections, versions and settings, and say what is missing."""
+    """Check connections, versions and settings, and say what is missing.
+
+    The exit status is 2 if anything is wrong.
+    """
     from .doctor import examine  # noqa: PLC0415
 
     healthy = True
-    for finding in examine(_application(start=False)):
+    for finding in examine(_application()):
         healthy = healthy and finding.level != "error"
         _print(finding.as_json(), f"{finding.level:8} {finding.subject}: {finding.text}", as_json)
     raise typer.Exit(0 if healthy else 2)
 
 
-def _application(*, start: bool = True) -> Application:
+def _application() -> Application:
+    """The application with its workflows declared; nothing is started."""
+    # What cannot be used is said before anything else is loaded.
+    Settings.from_environment()
     import actors  # noqa: F401, PLC0415 (declares the workflows)
     from actors.application import current  # noqa: PLC0415
 
-    application = current()
-    if start:
-        application.prepare()
+    return current()
+
+
+def _ready() -> Application:
+    """The application, with the embedded Redis started where it is the one to use."""
+    application = _application()
+    application.prepare()
     return application
 
 
 def _prepared() -> Application:
+    """As :func:`_ready`, with the tables up to date and Redis known to answer."""
     from db.migrate import migrate as migrate_database  # noqa: PLC0415
 
-    application = _application()
+    application = _ready()
+    application.board.clients.get().ping()
     migrate_database(application.database)
     return application
+
+
+def _places(application: Application) -> Iterator[tuple[str, str]]:
+    """What this installation works with, and where that is."""
+    settings, board = application.settings, application.board.clients.url
+    yield "redis", f"{without_password(board)}{' (embedded)' if settings.embedded else ''}"
+    if settings.broker_url:
+        yield "broker", without_password(settings.broker_url)
+    yield "ledger", without_password(settings.database_url)
+    yield "storage", without_password(settings.storage_url)
+    yield "workflows", ", ".join(sorted(application.workflows)) or "none; name modules of yours in WORKFLOWS"
 
 
 def _input(text: str, file: str | None) -> Any:
@@ -206,7 +270,7 @@ def _input(text: str, file: str | None) -> Any:
             raise CallboardError(f"--input: cannot read {text[1:]}: {error}") from None
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CallboardError(f"--input is not JSON: {error}") from None
     if file is None:
         return data
@@ -228,9 +292,39 @@ def _print(facts: dict[str, Any], words: str, as_json: bool) -> None:
     print(json.dumps(facts, ensure_ascii=False) if as_json else words, flush=True)
 
 
-def _follow(application: Application, chain_id: str, as_json: bool) -> None:
+def _complain(words: str) -> None:
+    print(f"callboard: {' '.join(words.split())}", file=sys.stderr, flush=True)
+
+
+def _follow(application: Application, chain_id: str, as_json: bool) -> NoReturn:
     from .follow import follow_chain  # noqa: PLC0415
 
-    if application.status.find(chain_id) is None:
-        raise UnknownChain(chain_id)
-    raise typer.Exit(0 if follow_chain(application.status, chain_id, as_json=as_json) else 1)
+    try:
+        succeeded = follow_chain(application.status, chain_id, as_json=as_json)
+    except KeyboardInterrupt:
+        _complain(f"chain {chain_id} goes on; `callboard status {chain_id} --follow` shows it again")
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if succeeded else 1)
+
+
+def _revoke_interrupted(application: Application, chain_id: str) -> None:
+    from actors.control import revoke as revoke_chain  # noqa: PLC0415
+
+    try:
+        revoke_chain(chain_id, "interrupted", application=application)
+    except CallboardError as error:
+        _complain(f"chain {chain_id} could not be revoked: {error}")
+    else:
+        _complain(f"interrupted: chain {chain_id} was revoked; `callboard resume {chain_id}` lets it go on")
+
+
+def _server_error(error: Exception) -> str | None:
+    """What to say of a server that does not answer; None for any other error."""
+    import redis  # noqa: PLC0415 (loaded already, if it has raised)
+    from dramatiq.errors import ConnectionError as BrokerError  # noqa: PLC0415
+
+    if isinstance(error, redis.RedisError):
+        return f"Redis does not answer: {error}; is REDIS_URL right? `callboard doctor` looks further"
+    if isinstance(error, BrokerError):
+        return f"the broker does not answer: {error}; is BROKER_URL right? `callboard doctor` looks further"
+    return None

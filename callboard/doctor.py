@@ -6,17 +6,20 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import redis
+from fsspec.core import url_to_fs
 
 from db.connection import execute, session
 from db.migrate import pending
 from db.redis_client import connect
 
-from . import embedded
 from .errors import CallboardError
+from .follow import workers_alive
+from .settings import without_password
 
 if TYPE_CHECKING:
     from actors.application import Application
@@ -43,7 +46,7 @@ class Finding:
 
 
 def examine(application: Application) -> Iterator[Finding]:
-    """Look at everything that this process works with. Changes nothing, starts nothing."""
+    """Look at everything that this process works with. Starts nothing; of what it writes, nothing stays."""
     for subject, look in (
         ("redis", _redis),
         ("recorder", _recorder),
@@ -73,9 +76,20 @@ def _client(application: Application) -> redis.Redis:
     return connect(application.board.clients.url)
 
 
+def _sleeps(application: Application) -> bool:
+    """Whether the embedded Redis is the one to use and does not run now."""
+    if not application.settings.embedded:
+        return False
+    try:
+        _client(application).ping()
+    except redis.ConnectionError:
+        return True
+    return False
+
+
 def _redis(application: Application) -> Iterator[Finding]:
     url = application.board.clients.url
-    if application.settings.embedded and not embedded.socket_path(application.settings.home).exists():
+    if _sleeps(application):
         yield Finding(
             "warning", "redis", "embedded and not running: `callboard up` starts it, or set REDIS_URL"
         )
@@ -83,7 +97,7 @@ def _redis(application: Application) -> Iterator[Finding]:
     client = _client(application)
     facts: Any = client.info()
     version = tuple(int(part) for part in str(facts["redis_version"]).split(".")[:2])
-    kind = "embedded" if application.settings.embedded else url.rpartition("@")[2]
+    kind = "embedded" if application.settings.embedded else without_password(url)
     yield Finding(
         "ok" if version >= OLDEST_REDIS else "error",
         "redis",
@@ -110,6 +124,8 @@ def _redis(application: Application) -> Iterator[Finding]:
 
 
 def _recorder(application: Application) -> Iterator[Finding]:
+    if _sleeps(application):
+        return
     client, keys = _client(application), application.board.keys
     waiting: Any = client.xlen(keys.events)
     level = "ok" if waiting < BACKLOG else "warning"
@@ -118,24 +134,31 @@ def _recorder(application: Application) -> Iterator[Finding]:
     first: Any = client.xrange(keys.events, count=1)
     lag = f", the oldest {time.time() - int(first[0][0].split(b'-')[0]) / 1000:.1f} s old" if first else ""
     yield Finding(level, "recorder", f"{waiting} events on their way to the ledger{lag}")
+    alive = workers_alive(application.board)
+    if alive:
+        count = "1 worker process is" if alive == 1 else f"{alive} worker processes are"
+        yield Finding("ok", "workers", f"{count} at work")
+    else:
+        yield Finding("warning", "workers", "no worker is at work: chains wait until `callboard up` runs")
 
 
 def _broker(application: Application) -> Iterator[Finding]:
     names = [type(middleware).__name__ for middleware in application.broker.middleware]
     if names[0] != "Tracking":
         yield Finding("error", "broker", f"Tracking must be the first middleware, it stands after {names[0]}")
-    url = application.settings.broker_url or "the board's Redis"
-    if str(url).startswith("amqp"):
+    url = application.settings.broker_url or application.board.clients.url
+    if url.startswith("amqp"):
         connection = application.broker.connection
         connection.process_data_events()
-    yield Finding("ok", "broker", f"{type(application.broker).__name__} on {str(url).rpartition('@')[2]}")
+    yield Finding("ok", "broker", f"{type(application.broker).__name__} on {without_password(url)}")
 
 
 def _database(application: Application) -> Iterator[Finding]:
     database = application.database
     with session(database):
         execute(database, "SELECT 1").fetchall()
-    yield Finding("ok", "database", type(database).__name__.removeprefix("Pooled"))
+    kind = type(database).__name__.removeprefix("Pooled")
+    yield Finding("ok", "database", f"{kind} at {without_password(application.settings.database_url)}")
     waiting = pending(database)
     if waiting:
         yield Finding(
@@ -149,7 +172,10 @@ def _storage(application: Application) -> Iterator[Finding]:
     folder = application.storage.folder("callboard-doctor")
     url = folder.write_json("probe.json", {"written": time.time()})
     application.storage.read_json(url)
-    yield Finding("ok", "storage", application.storage.url)
+    with suppress(Exception):
+        files, path = url_to_fs(folder.url)
+        files.rm(path, recursive=True)
+    yield Finding("ok", "storage", without_password(application.storage.url))
 
 
 def _workflows(application: Application) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ STOP_SECONDS = 10.0  # between SIGTERM and SIGKILL
 LOG_BYTES = 1 << 20
 
 _holds: dict[Path, int] = {}  # home -> file descriptor of its hold
+_supervisors: dict[Path, int] = {}  # home -> process id, where we started it
 _mutex = threading.RLock()
 
 
@@ -97,6 +98,7 @@ def release(home: Path) -> None:
         with suppress(OSError):
             if not _is_wanted(_data(home)):
                 _poll(lambda: _is_free(_data(home) / "server.lock"), STOP_SECONDS)
+                _collect(home)
 
 
 def stop(home: Path) -> None:
@@ -126,6 +128,7 @@ def _start_unless_running(home: Path, data: Path, keep: bool) -> None:
         if keep:
             (data / "keep").touch()
         return
+    _collect(home)  # of a server that has died
     (data / "keep").unlink(missing_ok=True)
     if keep:
         (data / "keep").touch()
@@ -135,8 +138,7 @@ def _start_unless_running(home: Path, data: Path, keep: bool) -> None:
     with (data / "redis.log").open("ab") as log:
         if log.tell() > LOG_BYTES:
             log.truncate(0)
-        # The child forks and ends at once; what it forked, the supervisor, closes stdout when all is up.
-        answer = subprocess.run(
+        supervisor = subprocess.Popen(
             [sys.executable, "-m", "callboard.embedded", str(home), str(binary)],
             cwd=data,
             env={**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{inherited}" if inherited else package},
@@ -144,14 +146,27 @@ def _start_unless_running(home: Path, data: Path, keep: bool) -> None:
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
-            check=False,
-        ).stdout.decode(errors="replace")
+        )
+    supervisor.returncode = 0  # it may outlive us, and no warning is due for that: see _collect
+    _supervisors[home] = supervisor.pid
+    assert supervisor.stdout
+    with supervisor.stdout as pipe:  # closed at the other end when all is up, or nothing is
+        answer = pipe.read().decode(errors="replace")
     if answer != "PONG":
+        _collect(home)
         reason = answer.strip() or "its supervisor ended early"
         raise EmbeddedError(
             f"the embedded Redis did not start: {reason} (log: {data / 'redis.log'}; "
             f"unreadable data can be moved out of {data}); or set REDIS_URL"
         )
+
+
+def _collect(home: Path) -> None:
+    """Leave no zombie of a supervisor that ends."""
+    pid = _supervisors.pop(home, None)
+    with suppress(ChildProcessError):
+        if pid:
+            _poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 2)
 
 
 def _choose_server(data: Path) -> Path:
@@ -370,6 +385,7 @@ def _forget_holds() -> None:
     for descriptor in _holds.values():
         os.close(descriptor)
     _holds.clear()
+    _supervisors.clear()
 
 
 def _release_all() -> None:
@@ -382,7 +398,4 @@ if sys.platform != "win32":
 atexit.register(_release_all)
 
 if __name__ == "__main__":
-    if os.fork() == 0:  # nobody's child: the starter need not collect it
-        _supervise(Path(sys.argv[1]), sys.argv[2])
-    else:
-        os._exit(0)
+    _supervise(Path(sys.argv[1]), sys.argv[2])

@@ -1,32 +1,33 @@
-"""A chain shown to a person: a bar for each stage on a terminal, plain lines elsewhere."""
+"""A chain shown while it runs: a bar for each stage on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+import redis
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .errors import UnknownChain
+from .views import Bars, JsonLines, PlainLines, Stages, View
 
 if TYPE_CHECKING:
+    from db.board import Board
     from db.status import ChainSummary, StatusManager
 
 #: Seconds between two looks at the board.
 INTERVAL = 0.1
-#: Seconds that the last changes may take to the ledger when the board has forgotten a chain.
-STYLES = {"SUCCESS": "green", "FAILURE": "red", "REVOKED": "yellow", "RETRY": "yellow", "RUNNING": "cyan"}
-
-
-class View(Protocol):
-    """Shows the stages each time something has changed."""
-
-    def update(self, chain: ChainSummary, stages: list[dict[str, Any]]) -> None: ...
+#: Seconds that Redis may be away before following ends.
+OUTAGE_SECONDS = 60.0
+#: Seconds that a chain waits before we look whether any worker is there.
+PATIENCE = 3.0
+#: Milliseconds since its last word for which a worker's recorder counts as alive.
+ALIVE = 10_000
+ENDED = ("SUCCESS", "FAILURE", "REVOKED")
 
 
 def follow_chain(
@@ -43,20 +44,26 @@ def follow_chain(
 
     Raises:
         UnknownChain: neither board nor ledger knows the chain.
+        redis.RedisError: Redis has been away for a minute.
     """
     console = Console(file=sys.stdout)
-    bars = None if as_json or not console.is_terminal else _Bars(console)
-    view: View = bars or (_JsonLines() if as_json else _PlainLines())
-    screen: AbstractContextManager[Any] = nullcontext() if bars is None else bars.progress
+    view, screen = _view(status, console, as_json)
+    look, logs = _Look(status, chain_id), _Logs(status.board, chain_id)
+    waits_for_workers = _WaitsForWorkers(status.board)
     with screen:
         while True:
-            chain, stages = _read(status, chain_id)
-            view.update(chain, stages)
-            if chain.status in ("SUCCESS", "FAILURE", "REVOKED"):
-                break
+            found = look.patiently()
+            if found is not None:
+                chain, stages = found
+                for line in logs.new():
+                    view.log(chain, line)
+                view.update(chain, stages)
+                if chain.status in ENDED:
+                    break
+                waits_for_workers.note(chain)
             still_running()
             time.sleep(INTERVAL)
-    _print_outcome(chain, stages, as_json)
+    _print_outcome(chain, as_json)
     return chain.status == "SUCCESS"
 
 
@@ -65,102 +72,123 @@ def show_chain(status: StatusManager, chain_id: str, *, as_json: bool) -> bool:
 
     Raises:
         UnknownChain: neither board nor ledger knows the chain.
+        redis.RedisError: Redis does not answer.
     """
-    chain, stages = _read(status, chain_id)
-    if as_json:
-        _JsonLines().update(chain, stages)
-    else:
-        console = Console(file=sys.stdout)
-        bars = _Bars(console)
-        bars.update(chain, stages)
-        if console.is_terminal:
-            console.print(bars.progress)
-        else:
-            _PlainLines().update(chain, stages)
-    _print_outcome(chain, stages, as_json)
+    console = Console(file=sys.stdout)
+    chain, stages = _Look(status, chain_id).once()
+    view, _ = _view(status, console, as_json)
+    view.update(chain, stages)
+    if isinstance(view, Bars):
+        console.print(view.progress)
+    _print_outcome(chain, as_json)
     return chain.status not in ("FAILURE", "REVOKED")
 
 
-def _read(status: StatusManager, chain_id: str) -> tuple[ChainSummary, list[dict[str, Any]]]:
-    chain = status.find(chain_id)
-    stages = status.get_pipeline_status(chain_id)
-    if chain is None or stages is None:
-        raise UnknownChain(chain_id)
-    return chain, stages
+def workers_alive(board: Board) -> int:
+    """The number of worker processes that have been heard of in the last seconds.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    # A recorder rides along with each worker, whatever the broker.
+    try:
+        recorders: Any = board.clients.get().xinfo_consumers(board.keys.events, board.keys.recorders)
+    except redis.ResponseError:  # no stream, or no group yet
+        return 0
+    return sum(recorder["idle"] < ALIVE for recorder in recorders)
 
 
-class _Bars:
-    def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[elapsed]:>7}"),
-            TextColumn("{task.fields[words]}"),
-            console=console,
-            auto_refresh=True,
-        )
-        self._tasks: list[TaskID] = []
-        self._begun: dict[int, float] = {}
-
-    def update(self, chain: ChainSummary, stages: list[dict[str, Any]]) -> None:
-        for number, stage in enumerate(stages):
-            if number == len(self._tasks):
-                self._tasks.append(self.progress.add_task("", total=100, elapsed="", words=""))
-            state = stage["process_status"]
-            style = STYLES.get(state, "dim")
-            self.progress.update(
-                self._tasks[number],
-                description=f"[{style}]{stage['stage']}. {stage['metadata']['stage_name']}[/]",
-                completed=stage["progress"],
-                elapsed=self._elapsed(number, stage),
-                words=f"[{style}]{_words(stage)}[/]",
-            )
-
-    def _elapsed(self, number: int, stage: dict[str, Any]) -> str:
-        seconds = stage["metadata"].get("execution_time")
-        if seconds is None:
-            if not stage["progress"]:
-                return ""
-            seconds = time.monotonic() - self._begun.setdefault(number, time.monotonic())
-        return f"{seconds:.1f} s"
-
-
-class _PlainLines:
-    def __init__(self) -> None:
-        self._last: dict[int, str] = {}
-
-    def update(self, chain: ChainSummary, stages: list[dict[str, Any]]) -> None:
-        for stage in stages:
-            line = (
-                f"{stage['stage']}. {stage['metadata']['stage_name']} {stage['progress']} % {_words(stage)}"
-            )
-            if self._last.get(stage["stage"]) != line:
-                self._last[stage["stage"]] = line
-                print(line, flush=True)
-
-
-class _JsonLines:
-    def __init__(self) -> None:
-        self._last = ""
-
-    def update(self, chain: ChainSummary, stages: list[dict[str, Any]]) -> None:
-        facts = {"chain_id": chain.chain_id, "status": chain.status, "source": chain.source, "stages": stages}
-        line = json.dumps(facts, ensure_ascii=False)
-        if line != self._last:
-            self._last = line
-            print(line, flush=True)
-
-
-def _words(stage: dict[str, Any]) -> str:
-    metadata = stage["metadata"]
-    parts = [stage["process_status"].lower(), metadata.get("substep", ""), metadata.get("error", "")]
-    return " · ".join(str(part) for part in parts if part)
-
-
-def _print_outcome(chain: ChainSummary, stages: list[dict[str, Any]], as_json: bool) -> None:
+def _view(status: StatusManager, console: Console, as_json: bool) -> tuple[View, AbstractContextManager[Any]]:
     if as_json:
-        if chain.status in ("SUCCESS", "FAILURE", "REVOKED"):
+        return JsonLines(), nullcontext()
+    if not console.is_terminal:
+        return PlainLines(), nullcontext()
+    bars = Bars(console, status.board)
+    return bars, bars.progress
+
+
+def _note(text: str) -> None:
+    print(f"callboard: {text}", file=sys.stderr, flush=True)
+
+
+class _Look:
+    """Reads a chain; bridges over an outage of Redis."""
+
+    def __init__(self, status: StatusManager, chain_id: str) -> None:
+        self._status = status
+        self._chain_id = chain_id
+        self._away_since: float | None = None
+
+    def once(self) -> tuple[ChainSummary, Stages]:
+        chain = self._status.find(self._chain_id)
+        stages = self._status.get_pipeline_status(self._chain_id)
+        if chain is None or stages is None:
+            raise UnknownChain(self._chain_id)
+        return chain, stages
+
+    def patiently(self) -> tuple[ChainSummary, Stages] | None:
+        """None while Redis is away, which is said once; raises when that takes too long."""
+        try:
+            found = self.once()
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            now = time.monotonic()
+            if self._away_since is None:
+                self._away_since = now
+                _note(f"Redis does not answer, waiting for it ({error})")
+            if now - self._away_since > OUTAGE_SECONDS:
+                raise
+            return None
+        self._away_since = None
+        return found
+
+
+class _Logs:
+    """Log lines of the stages, from the chain's stream of messages."""
+
+    def __init__(self, board: Board, chain_id: str) -> None:
+        self._board = board
+        self._key = board.keys.messages(chain_id)
+        self._seen = "-"
+
+    def new(self) -> Iterator[str]:
+        try:
+            found: Any = self._board.clients.get().xrange(self._key, min=self._seen)
+        except redis.RedisError:
+            return
+        for entry_id, fields in found or []:
+            self._seen = f"({entry_id.decode()}"
+            message = json.loads(fields[b"message"])
+            # The error of a failed chain is shown with its outcome.
+            if message.get("log") and message.get("state") not in ("FAILED", "END"):
+                yield message["log"]
+
+
+class _WaitsForWorkers:
+    """Says once that a chain waits while no worker is there to take it."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._look_at = time.monotonic() + PATIENCE
+        self._done = False
+
+    def note(self, chain: ChainSummary) -> None:
+        if self._done or chain.status != "PENDING":
+            self._done = True
+            return
+        if time.monotonic() < self._look_at:
+            return
+        self._done = True
+        try:
+            alive = workers_alive(self._board)
+        except redis.RedisError:
+            return
+        if not alive:
+            _note("the chain waits, and no worker runs: `callboard up` starts one")
+
+
+def _print_outcome(chain: ChainSummary, as_json: bool) -> None:
+    if as_json:
+        if chain.status in ENDED:
             outcome = {"final_result": chain.final_result, "error": chain.error or None}
             line = {"chain_id": chain.chain_id, "status": chain.status, **outcome}
             print(json.dumps(line, ensure_ascii=False), flush=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +23,9 @@ REDIS_SCHEMES = ("redis", "rediss", "unix")
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 DATABASE_SCHEMES = ("postgresql", "sqlite")
 LANGUAGES = ("ko", "en")
+ROLES = ("read", "start", "operate")
+#: Characters that an API key or a signing secret has at least.
+SHORTEST_SECRET = 16
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,19 @@ class Settings:
         llm_model: ``LLM_MODEL``: the model to ask for; needed with an endpoint.
         llm_api_key: ``LLM_API_KEY``: sent as a bearer token where given.
         llm_timeout: ``LLM_TIMEOUT``: seconds for one request.
+        host: ``HOST``: the address that the API listens on.
+        port: ``PORT``: the port that it listens on.
+        api_keys: ``API_KEYS``: ``key:role`` with commas between them, role ``read``, ``start`` or
+            ``operate``; kept as (SHA-256 of the key, role).
+        allow_open: ``ALLOW_OPEN``: whether the API may be reached from other machines without keys.
+        signing_secret: ``SIGNING_SECRET``: signs the short-lived tokens; made from the keys unless set.
+        cors_origins: ``CORS_ORIGINS``: pages of elsewhere that may call the API, such as ``https://host``.
+        input_roots: ``INPUT_ROOTS``: folders and URLs, beside the storage, that an input may name files in.
+        max_body_bytes: ``MAX_BODY_BYTES``: of a request that is no upload.
+        max_upload_bytes: ``MAX_UPLOAD_BYTES``: of one uploaded file.
+        max_upload_total: ``MAX_UPLOAD_TOTAL``: bytes of all files of one upload.
+        max_upload_files: ``MAX_UPLOAD_FILES``: files of one upload.
+        max_sockets: ``MAX_SOCKETS``: WebSockets that one API process keeps open.
     """
 
     home: Path
@@ -61,6 +78,18 @@ class Settings:
     llm_model: str | None
     llm_api_key: str | None
     llm_timeout: float
+    host: str
+    port: int
+    api_keys: tuple[tuple[str, str], ...]
+    allow_open: bool
+    signing_secret: str | None
+    cors_origins: tuple[str, ...]
+    input_roots: tuple[str, ...]
+    max_body_bytes: int
+    max_upload_bytes: int
+    max_upload_total: int
+    max_upload_files: int
+    max_sockets: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -89,6 +118,20 @@ class Settings:
             llm_model=read.optional("LLM_MODEL", str),
             llm_api_key=read.optional("LLM_API_KEY", str),
             llm_timeout=read.value("LLM_TIMEOUT", _seconds, 60.0),
+            host=read.value("HOST", _host, "127.0.0.1"),
+            port=read.value("PORT", _whole(1, 65_535, "a port from 1 to 65535"), 8000),
+            api_keys=read.value("API_KEYS", _keys, (), secret=True),
+            allow_open=read.value("ALLOW_OPEN", _yes_or_no, False),
+            signing_secret=read.optional("SIGNING_SECRET", _secret, secret=True),
+            cors_origins=read.value("CORS_ORIGINS", _origins, ()),
+            input_roots=read.value("INPUT_ROOTS", _roots, ()),
+            max_body_bytes=read.value("MAX_BODY_BYTES", _bytes(1 << 30), 1 << 20),
+            max_upload_bytes=read.value("MAX_UPLOAD_BYTES", _bytes(1 << 40), 100 << 20),
+            max_upload_total=read.value("MAX_UPLOAD_TOTAL", _bytes(1 << 40), 2 << 30),
+            max_upload_files=read.value(
+                "MAX_UPLOAD_FILES", _whole(1, 100_000, "files from 1 to 100000"), 1000
+            ),
+            max_sockets=read.value("MAX_SOCKETS", _whole(1, 100_000, "sockets from 1 to 100000"), 100),
         )
         if settings.llm_base_url and not settings.llm_model:
             raise SettingsError("LLM_MODEL", "", "a model's name, as LLM_BASE_URL is set")
@@ -106,21 +149,23 @@ class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
+    def optional(self, name: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
         text = self._environment.get(name, "").strip()
         if not text:
             return None
         try:
             return parse(text)
         except ValueError as error:
-            raise SettingsError(name, _without_password(text), str(error)) from None
+            shown = "***" if secret else without_password(text)
+            raise SettingsError(name, shown, str(error)) from None
 
-    def value(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        found = self.optional(name, parse)
+    def value(self, name: str, parse: Callable[[str], T], default: T, *, secret: bool = False) -> T:
+        found = self.optional(name, parse, secret=secret)
         return default if found is None else found
 
 
-def _without_password(text: str) -> str:
+def without_password(text: str) -> str:
+    """A URL that can be shown."""
     try:
         password = urlsplit(text).password
     except ValueError:
@@ -190,6 +235,58 @@ def _whole(least: int, most: int, expected: str) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _bytes(most: int) -> Callable[[str], int]:
+    return _whole(1024, most, f"bytes from 1024 to {most}")
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _host(text: str) -> str:
+    if not all(letter.isalnum() or letter in ".:-_" for letter in text):
+        raise ValueError("an address such as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
+def _keys(text: str) -> tuple[tuple[str, str], ...]:
+    keys = []
+    for part in _listed(text):
+        key, _, role = part.rpartition(":")
+        if len(key) < SHORTEST_SECRET or role not in ROLES:
+            raise ValueError(
+                f"key:role with commas between them, a key of {SHORTEST_SECRET} characters or more, "
+                f"a role of {', '.join(ROLES)}"
+            )
+        keys.append((sha256(key.encode("utf-8", "surrogateescape")).hexdigest(), role))
+    return tuple(keys)
+
+
+def _secret(text: str) -> str:
+    if len(text) < SHORTEST_SECRET:
+        raise ValueError(f"{SHORTEST_SECRET} characters or more")
+    return text
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("1", "0", "true", "false", "yes", "no"):
+        raise ValueError("1 or 0")
+    return text.lower() in ("1", "true", "yes")
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.rstrip("/") for part in _listed(text))
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path):
+            raise ValueError("origins such as https://host, with commas between them, or *")
+    return origins
+
+
+def _roots(text: str) -> tuple[str, ...]:
+    return tuple(_storage_url(part) for part in _listed(text))
 
 
 def _seconds(text: str) -> float:

@@ -261,8 +261,10 @@ class BatchExecution(LedgerModel):
         table_name = "batch_executions"
 
 
-def _index(model: type[LedgerModel], name: str, *fields: Any, unique: bool = False) -> None:
-    model.add_index(model.index(*fields, unique=unique, name=name))
+def _index(
+    model: type[LedgerModel], name: str, *fields: Any, unique: bool = False, where: Any = None
+) -> None:
+    model.add_index(model.index(*fields, unique=unique, name=name, where=where))
 
 
 _index(ChainExecution, "ix_chain_executions_chain_id", ChainExecution.chain_id, unique=True)
@@ -272,6 +274,18 @@ _index(ChainExecution, "ix_chain_executions_batch_id", ChainExecution.batch_id)
 _index(ChainExecution, "ix_chain_executions_idempotency_key", ChainExecution.idempotency_key, unique=True)
 _index(ChainExecution, "idx_chain_status_started", ChainExecution.status, ChainExecution.started_at)
 _index(ChainExecution, "idx_chain_name_status", ChainExecution.chain_name, ChainExecution.status)
+# Pages of the history, newest first (db/history.py).
+_PAGE = (ChainExecution.created_at, ChainExecution.id)
+_index(ChainExecution, "ix_chain_executions_page", *_PAGE)
+_index(ChainExecution, "ix_chain_executions_status_page", ChainExecution.status, *_PAGE)
+_index(ChainExecution, "ix_chain_executions_name_page", ChainExecution.chain_name, *_PAGE)
+_index(ChainExecution, "ix_chain_executions_batch_page", ChainExecution.batch_id, *_PAGE)
+_index(
+    ChainExecution,
+    "ix_chain_executions_error_page",
+    *_PAGE,
+    where=ChainExecution.error_message.is_null(False),
+)
 _index(TaskLog, "ix_task_logs_task_id", TaskLog.task_id, unique=True)
 _index(TaskLog, "ix_task_logs_task_name", TaskLog.task_name)
 _index(TaskLog, "ix_task_logs_status", TaskLog.status)

@@ -35,7 +35,8 @@ def find_tables(page: PageWords, image: PageImage) -> list[Table]:
     for grid in find_grids(rulings):
         inside = [word for word in words if grid.box.holds(word.box.centre)]
         table = read_grid(grid, inside, page.number)
-        if not holds_text(table.cells):
+        # A single row of boxes is a header whose table has no grid, or a form's field.
+        if table.rows < 2 or not holds_text(table.cells):
             continue
         tables.append(_read_again(table, clean, rulings.text_height))
         words = [word for word in words if not grid.box.holds(word.box.centre)]

@@ -101,7 +101,7 @@ def find_rulings(image: PageImage) -> Rulings:
             if not _has_rule(down, edge, text_height)
         ]
     near = max(4.0, 0.2 * text_height)
-    down = [rule for rule in down if rule.length > 3 * text_height or _is_held(rule, across, near)]
+    down = [rule for rule in down if rule.length > 6 * text_height or _is_held(rule, across, near)]
     across = [rule for rule in across if rule.length > 10 * text_height or _is_held(rule, down, 2 * near)]
     found = Rulings(across, down, text_height)
     large = [
@@ -164,7 +164,7 @@ def _one_direction(grey: Grey, text_height: float, least_length: float) -> list[
     gap = max(5, round(0.4 * text_height))
     bridged = cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
     long = cv2.morphologyEx(bridged, cv2.MORPH_OPEN, np.ones((1, max(20, round(least_length))), np.uint8))
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(long, connectivity=8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(long, connectivity=8)
     found = []
     for index in range(1, count):
         left, top, width, height, area = (int(value) for value in stats[index])
@@ -174,7 +174,8 @@ def _one_direction(grey: Grey, text_height: float, least_length: float) -> list[
         part = (slice(top, top + height), slice(left, left + width))
         own = labels[part] == index
         if _is_solid(np.where(own, depth[part], 0.0), np.where(own, grey[part], 255.0)):
-            found.append(Ruling(float(centres[index][1]), float(left), float(left + width), thickness))
+            middle, thickness = _core(np.where(own, depth[part], 0.0).mean(axis=1))
+            found.append(Ruling(top + middle, float(left), float(left + width), thickness))
     return _joined(found, max(3.0, 0.25 * text_height), 2.0 * text_height)
 
 
@@ -198,6 +199,12 @@ def _has_rule(rulings: list[Ruling], edge: Ruling, text_height: float) -> bool:
         if abs(r.position - edge.position) < 0.6 * text_height
     )
     return covered > 0.6 * edge.length
+
+
+def _core(profile: NDArray[np.float32]) -> tuple[float, float]:
+    """Middle and width of the darkest rows of a candidate: letters that touch a rule widen it to one side."""
+    dark = np.flatnonzero(profile >= 0.5 * profile.max())
+    return float(dark.mean()), float(len(dark))
 
 
 def _is_solid(depth: NDArray[np.float32], tones: NDArray[np.float32]) -> bool:

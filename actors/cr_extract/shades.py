@@ -41,6 +41,9 @@ def shaded_areas(grey: Grey, text_height: float) -> list[Box]:
     paper = cv2.resize(lightest, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR)
     darker = np.asarray((cv2.subtract(paper, plain) > 7) * np.uint8(255), dtype=np.uint8)
     shaded = cv2.morphologyEx(darker, cv2.MORPH_CLOSE, np.ones((1, round(3 * text_height)), np.uint8))
+    # Bars of text that the closing made, and their bridges, are lower than a shaded row.
+    solid = np.ones((max(round(1.1 * text_height), 3), max(round(3 * text_height), 3)), np.uint8)
+    shaded = cv2.morphologyEx(shaded, cv2.MORPH_OPEN, solid)
     count, _, stats, _ = cv2.connectedComponentsWithStats(shaded)
     found = []
     for index in range(1, count):

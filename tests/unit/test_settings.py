@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,21 @@ DEFAULTS: dict[str, Any] = {
     "llm_model": None,
     "llm_api_key": None,
     "llm_timeout": 60.0,
+    "host": "127.0.0.1",
+    "port": 8000,
+    "api_keys": (),
+    "allow_open": False,
+    "signing_secret": None,
+    "cors_origins": (),
+    "input_roots": (),
+    "max_body_bytes": 1 << 20,
+    "max_upload_bytes": 100 << 20,
+    "max_upload_total": 2 << 30,
+    "max_upload_files": 1000,
+    "max_sockets": 100,
 }
+KEY = "k" * 16
+KEY_DIGEST = sha256(KEY.encode()).hexdigest()
 
 ACCEPTED = [
     ("CALLBOARD_HOME", "/elsewhere", "home", Path("/elsewhere")),
@@ -59,6 +74,19 @@ ACCEPTED = [
     ("LLM_MODEL", "large", "llm_model", "large"),
     ("LLM_API_KEY", "key", "llm_api_key", "key"),
     ("LLM_TIMEOUT", "0.5", "llm_timeout", 0.5),
+    ("HOST", "0.0.0.0", "host", "0.0.0.0"),
+    ("PORT", "5050", "port", 5050),
+    ("API_KEYS", f"{KEY}:read, {KEY}:operate", "api_keys", ((KEY_DIGEST, "read"), (KEY_DIGEST, "operate"))),
+    ("ALLOW_OPEN", "1", "allow_open", True),
+    ("ALLOW_OPEN", "no", "allow_open", False),
+    ("SIGNING_SECRET", "s" * 16, "signing_secret", "s" * 16),
+    ("CORS_ORIGINS", "https://a.example/, *", "cors_origins", ("https://a.example", "*")),
+    ("INPUT_ROOTS", "/data/in, s3://bucket/in/", "input_roots", ("file:///data/in", "s3://bucket/in")),
+    ("MAX_BODY_BYTES", "2048", "max_body_bytes", 2048),
+    ("MAX_UPLOAD_BYTES", "2048", "max_upload_bytes", 2048),
+    ("MAX_UPLOAD_TOTAL", "2048", "max_upload_total", 2048),
+    ("MAX_UPLOAD_FILES", "7", "max_upload_files", 7),
+    ("MAX_SOCKETS", "1200", "max_sockets", 1200),
 ]
 
 REFUSED = [
@@ -82,6 +110,14 @@ REFUSED = [
     ("LLM_BASE_URL", "host/v1", "https://host/v1"),
     ("LLM_TIMEOUT", "soon", "seconds from 0.1 to 3600"),
     ("LLM_TIMEOUT", "nan", "seconds from 0.1 to 3600"),
+    ("HOST", "a host", "an address"),
+    ("PORT", "0", "a port from 1 to 65535"),
+    ("ALLOW_OPEN", "maybe", "1 or 0"),
+    ("CORS_ORIGINS", "a.example", "origins such as https://host"),
+    ("CORS_ORIGINS", "https://a.example/page", "origins such as https://host"),
+    ("MAX_BODY_BYTES", "1", "bytes from 1024"),
+    ("MAX_UPLOAD_FILES", "0", "files from 1"),
+    ("MAX_SOCKETS", "0", "sockets from 1"),
 ]
 
 
@@ -119,6 +155,17 @@ def test_refused_in_one_line(variable: str, text: str, expected: str) -> None:
 def test_every_documented_variable_is_tried() -> None:
     documented = {word for word in (Settings.__doc__ or "").split("``") if word.isupper()}
     assert documented == {variable for variable, *_ in ACCEPTED}
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("API_KEYS", "s3cret:read"), ("API_KEYS", "s3cret-s3cret-s3cret:admin"), ("SIGNING_SECRET", "s3cret")],
+)
+def test_a_secret_is_never_shown(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({variable: text})
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.value == "***"
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "BROKER_URL", "LLM_BASE_URL"])

@@ -140,15 +140,15 @@ local function publish(chain_id, chain, title, log)
     for _, progress in ipairs(state.progress) do
         sum = sum + progress
     end
-    local share = state.status == "SUCCESS" and 1 or sum / chain.stages / 100
+    local percent = state.status == "SUCCESS" and 100 or sum / chain.stages
     local shown = AT_END[state.status] or title
-    local mark = shown .. math.floor(share * 100)
+    local mark = shown .. math.floor(percent)
     if mark == state.published and log == "" then
         return
     end
     state.published = mark
     local message = '{"run_id":' .. quoted(chain_id) .. ',"state":' .. shown .. ',"progress":'
-        .. string.format("%.4g", share)
+        .. string.format("%.4g", percent / 100)
     if log ~= "" then
         message = message .. ',"log":' .. log
     end

@@ -1,0 +1,113 @@
+"""The board read from the event loop: the keys of :class:`db.board.Board`, through ``redis.asyncio``."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+from db.board import LiveChain
+from db.keys import Keys
+
+from .gathered import GatheredGets
+
+#: Seconds after which a silent Redis counts as gone.
+TIMEOUT = 2.0
+#: Connections at most; more requests than that at once wait for one.
+CONNECTIONS = 90
+
+
+class AsyncBoard:
+    """Reads live chains. Building it opens no connection.
+
+    Parameters:
+        url: the board's Redis.
+        keys: names of its keys.
+    """
+
+    def __init__(self, url: str, keys: Keys) -> None:
+        self.keys = keys
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=TIMEOUT,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), retries=1),
+        )
+        self.client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=pool)
+        self._gets = GatheredGets(self.client)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+        await self.client.connection_pool.disconnect()
+
+    async def array(self, chain_id: str) -> bytes | None:
+        """The status array as JSON text; None for a chain that the board does not know.
+
+        A single object (the old form) comes as an array of one. An array that has expired while its chain
+        waited is put together again from the live state.
+        """
+        text = await self._gets.get(self.keys.array(chain_id))
+        if text is None:  # unknown, or another kind of key
+            return await self._entries(chain_id)
+        if text[:1] == b"{":
+            text = b"[" + text + b"]"
+        return text if count_entries(text) is not None else None
+
+    async def _entries(self, chain_id: str) -> bytes | None:
+        live = self.keys.live(chain_id)
+        count: Any = await self.client.hget(live, "stages")
+        if count is None:
+            return None
+        wanted = [f"{stage}:entry" for stage in range(1, int(count) + 1)]
+        entries: Any = await self.client.hmget(live, wanted)
+        return None if None in entries else b"[" + b",".join(entries) + b"]"
+
+    async def chain(self, chain_id: str) -> LiveChain | None:
+        """The live state of a chain; None for one that the board does not know."""
+        names = ["facts", "state", "plan", "final"]
+        found: Any = await self.client.hmget(self.keys.live(chain_id), names)
+        if found[0] is None:
+            return None
+        facts, state, plan = (json.loads(text) for text in found[:3])
+        return LiveChain(facts, state, plan, json.loads(found[3]) if found[3] else None)
+
+    async def tasks(self, chain_id: str, chain: LiveChain) -> list[dict[str, Any]]:
+        """The tasks that have begun, in order: what the live hash says of each, and its ``task_id``."""
+        places = [
+            (f"{number}.{member if stage['parallel'] else 0}", task)
+            for number, stage in enumerate(chain.plan, start=1)
+            for member, task in enumerate(stage["tasks"], start=1)
+        ]
+        names = [place for place, _ in places]
+        found: Any = await self.client.hmget(self.keys.live(chain_id), names)
+        return [
+            {**json.loads(text), "task_id": planned["task_id"], "task_name": planned["task_name"]}
+            for text, (_, planned) in zip(found, places, strict=True)
+            if text
+        ]
+
+    async def texts(self, *names: str) -> list[bytes | None]:
+        """The values of plain keys; None for one that is not there or holds something else."""
+        found: Any = await self.client.mget(names)
+        return list(found)
+
+
+@lru_cache(maxsize=512)
+def count_entries(array: bytes) -> int | None:
+    """How many stages a status array has; None when it is none. Polls mostly bring the same text again."""
+    try:
+        entries = json.loads(array)
+    except ValueError:
+        return None
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and "stage" in entry and "chain_id" in entry for entry in entries
+    ):
+        return None
+    return len(entries)

@@ -1,0 +1,149 @@
+"""Uploads: multipart parts streamed to the storage, bounded, and known by their content alone."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import falcon
+from falcon.asgi import Request
+from falcon.asgi.multipart import BodyPart
+from falcon.media import MultipartFormHandler
+
+from actors.storage import Folder
+
+from .errors import Refusal
+from .ledger import OffLoop
+
+CHUNK = 1 << 18
+#: Bytes of a part that is no file.
+FIELD_LIMIT = 1 << 20
+#: Parts of a form that are no files, at most.
+FIELDS = 32
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"\xff\xd8\xff": "jpg",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"%PDF-": "pdf",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one upload: bytes of a file, bytes of all, and how many files."""
+
+    file: int
+    total: int
+    files: int
+
+
+@dataclass
+class Received:
+    """A form: its text fields, and the storage URLs of its files in order, with the field each came in."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[str, str]] = field(default_factory=list)
+    size: int = 0
+
+
+def multipart_handler(limits: Limits) -> MultipartFormHandler:
+    """Falcon's handler, with its own limits out of our way."""
+    handler = MultipartFormHandler()
+    handler.parse_options.max_body_part_count = limits.files + FIELDS + 1
+    handler.parse_options.max_body_part_buffer_size = FIELD_LIMIT
+    return handler
+
+
+async def receive(req: Request, folder: Folder, limits: Limits, off_loop: OffLoop) -> Received:
+    """Read a multipart form; its files lie in ``folder`` afterwards, under names of our own.
+
+    When it is refused half-way, files may be there: remove the folder.
+
+    Raises:
+        Refusal: 400, 413 or 422.
+    """
+    if (req.content_length or 0) > limits.total + FIELD_LIMIT:
+        raise _too_large(f"an upload has at most {limits.total} bytes")
+    received = Received()
+    form: Any = await req.get_media()
+    async for part in form:
+        if part.filename is None:
+            await _receive_field(part, received)
+        else:
+            await _receive_file(part, received, folder, limits, off_loop)
+    return received
+
+
+async def _receive_field(part: BodyPart, received: Received) -> None:
+    name = part.name or ""
+    if name in received.fields:
+        raise Refusal(422, "body_invalid", f"the field {name[:80]!r} is there twice")
+    if len(received.fields) >= FIELDS:
+        raise _too_large(f"a form has at most {FIELDS} fields beside its files")
+    text = await part.stream.read(FIELD_LIMIT + 1)
+    if len(text) > FIELD_LIMIT:
+        raise _too_large(f"a field has at most {FIELD_LIMIT} bytes")
+    try:
+        received.fields[name] = text.decode()
+    except UnicodeDecodeError:
+        raise Refusal(400, "body_invalid", f"the field {name[:80]!r} is not UTF-8") from None
+
+
+async def _receive_file(
+    part: BodyPart, received: Received, folder: Folder, limits: Limits, off_loop: OffLoop
+) -> None:
+    number = len(received.files) + 1
+    if number > limits.files:
+        raise _too_large(f"an upload has at most {limits.files} files")
+    chunk = await part.stream.read(CHUNK)
+    kind = kind_of(chunk)
+    if kind is None:
+        raise Refusal(
+            422,
+            "file_refused",
+            f"file {number} is no PNG, JPEG, TIFF or PDF (or an empty file) by its content",
+        )
+    name = f"upload-{number}.{kind}"
+    opening: AbstractContextManager[IO[Any]] = folder.open(name, "wb")
+    file = await off_loop.write(opening.__enter__)
+    size = 0
+    try:
+        while chunk:
+            size += len(chunk)
+            received.size += len(chunk)
+            if size > limits.file:
+                raise _too_large(f"a file has at most {limits.file} bytes")
+            if received.size > limits.total:
+                raise _too_large(f"an upload has at most {limits.total} bytes")
+            await off_loop.write(file.write, chunk)
+            chunk = await part.stream.read(CHUNK)
+    except BaseException as error:
+        # The file is closed and, where the storage can, not kept.
+        await off_loop.write(_leave, opening, error)
+        raise
+    await off_loop.write(opening.__exit__, None, None, None)
+    received.files.append((part.name or "", folder.url_of(name)))
+
+
+def kind_of(start: bytes) -> str | None:
+    """The extension of a file by its first bytes; None for a kind that we do not take."""
+    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def is_form(content_type: str | None) -> bool:
+    """Whether a content type names a multipart form."""
+    return (content_type or "").partition(";")[0].strip().lower() == falcon.MEDIA_MULTIPART
+
+
+def _leave(opening: AbstractContextManager[IO[Any]], error: BaseException) -> None:
+    try:
+        opening.__exit__(type(error), error, error.__traceback__)
+    except BaseException as again:
+        if again is not error:
+            raise
+
+
+def _too_large(detail: str) -> Refusal:
+    return Refusal(413, "too_large", detail)
