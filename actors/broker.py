@@ -14,7 +14,8 @@ from dramatiq.middleware import (
     TimeLimit,
 )
 
-from callboard.settings import Settings
+from callboard.errors import SettingsError
+from callboard.settings import Settings, without_password
 from db.board import Board
 from db.ledger import Ledger
 from middleware.recorder import RecorderThread
@@ -48,6 +49,12 @@ def build_broker(
         RecorderThread(board.clients.url, board.keys, ledger),
     ]
     url = settings.broker_url or board.clients.url
+    if not url.startswith("amqp") and url != board.clients.url:
+        raise SettingsError(
+            "BROKER_URL",
+            without_password(url),
+            "amqp://… or the same URL as REDIS_URL, as board and queues change in one step",
+        )
     if url.startswith("amqp"):
         from .rabbitmq_broker import RabbitmqBroker  # noqa: PLC0415 (needs the rabbitmq extra)
 

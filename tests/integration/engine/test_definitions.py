@@ -10,7 +10,7 @@ from dramatiq.brokers.stub import StubBroker
 
 from actors.progress import current_stage, progress
 from actors.workflow import RETRY_OPTIONS, Workflow, parallel, stage
-from callboard.errors import UnknownWorkflow, WorkflowError
+from callboard.errors import SettingsError, UnknownWorkflow, WorkflowError
 from middleware.run import RunLost
 
 
@@ -112,3 +112,8 @@ def test_progress_outside_of_a_stage_does_nothing() -> None:
     progress(50, substep="nowhere", log="nobody hears")
     with pytest.raises(RuntimeError, match="outside of a stage"):
         current_stage()
+
+
+def test_a_redis_broker_on_another_server_is_refused(build_application: Any) -> None:
+    with pytest.raises(SettingsError, match=r"BROKER_URL: read 'redis://:\*\*\*@elsewhere/0', expected amqp"):
+        build_application(BROKER_URL="redis://:secret@elsewhere/0")
