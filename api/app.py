@@ -7,8 +7,10 @@ from typing import Any
 
 import falcon
 import falcon.asgi
+from falcon.media import JSONHandler
 
 from actors.application import Application
+from db.board import encode
 from db.keys import Keys
 
 from . import openapi
@@ -108,6 +110,7 @@ def create_app(
     app.req_options.keep_blank_qs_values = True
     app.req_options.auto_parse_qs_csv = False
     limits = Limits(settings.max_upload_bytes, settings.max_upload_total, settings.max_upload_files)
+    app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=_dumps)
     app.req_options.media_handlers[falcon.MEDIA_MULTIPART] = multipart_handler(limits)
     add_error_handlers(app)
     _add_resources(app, house, live, limits)
@@ -142,6 +145,10 @@ def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits) -> No
     app.add_route("/metrics", Metrics(house, lambda: live.open_sockets))
     add_routes(app, live)
     app.add_route("/api/runs/{run_id}/token", RunToken())
+
+
+def _dumps(value: Any) -> bytes:
+    return encode(value).encode()
 
 
 def _documented(app: App, access: Access) -> Callable[[], dict[str, Any]]:

@@ -32,20 +32,18 @@ class AsyncBoard:
     def __init__(self, url: str, keys: Keys) -> None:
         self.keys = keys
         pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), retries=1),
+            url, max_connections=CONNECTIONS, timeout=TIMEOUT, **_bounds()
         )
         self.client: redis.asyncio.Redis = redis.asyncio.Redis(connection_pool=pool)
-        self._gets = GatheredGets(self.client)
+        # So few are under way at once that nobody need wait for a connection, which costs its time, too.
+        self._polling: redis.asyncio.Redis = redis.asyncio.Redis.from_url(url, **_bounds())
+        self._gets = GatheredGets(self._polling)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.client.aclose()
-        await self.client.connection_pool.disconnect()
+        for client in (self.client, self._polling):
+            await client.aclose()
+            await client.connection_pool.disconnect()
 
     async def array(self, chain_id: str) -> bytes | None:
         """The status array as JSON text; None for a chain that the board does not know.
@@ -97,6 +95,15 @@ class AsyncBoard:
         """The values of plain keys; None for one that is not there or holds something else."""
         found: Any = await self.client.mget(names)
         return list(found)
+
+
+def _bounds() -> dict[str, Any]:
+    """How long a client waits, and how often it tries."""
+    return {
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.2), retries=1),
+    }
 
 
 @lru_cache(maxsize=512)

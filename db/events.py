@@ -21,14 +21,17 @@ has changed, so the newest sequence number wins and older events are dropped.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from .models import ProcessStatus
 
 _LATEST = 253_402_300_799.0  # the last second of the year 9999, where datetime ends
 _STATUSES = frozenset(status.value for status in ProcessStatus)
+
+#: An entry of the stream: its id and its fields.
+Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes]]
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,26 @@ class Event:
         if chain is None and task is None:
             raise ValueError("neither chain nor task")
         return cls(_whole({"seq": int(seq) if seq.isdigit() else seq}, "seq"), chain_id, chain, task)
+
+
+def newest(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries (id, fields) of a batch that no newer one of the same batch makes superfluous.
+
+    It looks at the fields' bytes only, so that most of a busy chain's events are never parsed.
+    """
+    latest: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+    kept = set()
+    for index, (_, fields) in enumerate(entries):
+        chain, seq = fields.get(b"chain"), fields.get(b"seq", b"")
+        if not chain or not seq.isdigit():
+            kept.add(index)
+            continue
+        for part in (b"state", b"place"):
+            if part in fields:
+                key = (chain, part if part == b"state" else fields[part])
+                latest[key] = max(latest.get(key, (-1, -1)), (int(seq), index))
+    kept.update(index for _, index in latest.values())
+    return [entries[index] for index in sorted(kept)]
 
 
 def _chain(chain_id: str, facts: dict[str, Any], state: dict[str, Any], final: Any) -> ChainState:

@@ -19,15 +19,20 @@ from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware
 
 from callboard.errors import LedgerUnavailable
-from db.events import Event
+from db.events import Event, newest
 from db.keys import Keys
 from db.ledger import Ledger
 from db.redis_client import connect
 
 #: Events that one transaction takes.
-BATCH = 500
+BATCH = 2000
 #: Seconds to let events gather after a batch that was not full.
 LINGER = 0.05
+#: The recorder rests for this many times the time that a batch took: under load more gather, and several
+#: states of a row become one. A worker's stages have the interpreter meanwhile.
+REST = 9
+#: Seconds that it rests at most.
+LONGEST_REST = 0.5
 #: Seconds that a read waits for the first event; also how long a stop may take.
 READ_BLOCK = 0.5
 #: Seconds after which events that a recorder took and never settled go to another.
@@ -68,6 +73,7 @@ class Recorder(threading.Thread):
     def run(self) -> None:
         while True:
             stopping = self._stop_asked.is_set()
+            begun = time.monotonic()
             try:
                 recorded = self.record_once(block=0 if stopping else READ_BLOCK)
                 self._end_outage()
@@ -81,8 +87,16 @@ class Recorder(threading.Thread):
             if stopping and not recorded:
                 self._leave()
                 return
-            if recorded < BATCH and not stopping:
-                self._stop_asked.wait(OUTAGE_PAUSE if self._in_outage else self.linger if recorded else 0)
+            if not stopping:
+                self._stop_asked.wait(self._pause(recorded, time.monotonic() - begun))
+
+    def _pause(self, recorded: int, seconds: float) -> float:
+        """Seconds to wait after a round that has settled so many events in so many seconds."""
+        if self._in_outage:
+            return OUTAGE_PAUSE
+        if recorded in (0, BATCH):
+            return 0
+        return min(LONGEST_REST, max(self.linger, REST * seconds))
 
     def record_once(self, *, block: float = 0) -> int:
         """Take one batch through: read, write, settle. Returns the number of events settled.
@@ -95,7 +109,7 @@ class Recorder(threading.Thread):
         if not entries:
             return 0
         events = []
-        for entry_id, fields in entries:
+        for entry_id, fields in newest(entries):
             try:
                 events.append(Event.from_fields(fields))
             except ValueError:

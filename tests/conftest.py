@@ -34,7 +34,11 @@ from callboard.errors import EmbeddedError
 
 # What the tests were given is read once. No test sees it, nor the settings and the home of whoever runs it.
 GIVEN = {name: os.environ.pop(name, "").strip() for name in ("REDIS_URL", "DATABASE_URL", "BROKER_URL")}
-for _name in ("STORAGE_URL", "WORKFLOWS", "LLM_BASE_URL", "LLM_MODEL", "LLM_API_KEY", "CALLBOARD_NAMESPACE"):
+_NAMES = (
+    "STORAGE_URL WORKFLOWS LLM_BASE_URL LLM_MODEL LLM_API_KEY CALLBOARD_NAMESPACE CALLBOARD_LANGUAGE "
+    "API_KEYS ALLOW_OPEN SIGNING_SECRET CORS_ORIGINS INPUT_ROOTS HOST PORT WEB_CONCURRENCY"
+)
+for _name in _NAMES.split():
     os.environ.pop(_name, None)
 _home = tempfile.TemporaryDirectory(prefix="callboard-test-home-")
 os.environ["CALLBOARD_HOME"] = _home.name

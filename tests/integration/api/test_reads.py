@@ -307,6 +307,12 @@ def test_workflows_health_ready_metrics(api: Api, work: Work) -> None:
     assert 'callboard_up{dependency="database"} 1' in lines
 
 
+def test_metrics_of_what_waits(api: Api) -> None:
+    api.play()
+    api.start()
+    assert 'callboard_queue_messages{queue="default",kind="ready"} 1' in api.get("/metrics").text.splitlines()
+
+
 def test_history_pages_and_filters(api: Api) -> None:
     rows = [
         {
@@ -384,3 +390,16 @@ def test_history_refuses_by_name(api: Api, query: str) -> None:
     refused = api.get(f"/pipeline/history?{query}")
     assert refused.status_code == 422
     assert query.partition("=")[0] in error_of(refused)["detail"]
+
+
+def test_half_a_surrogate_pair_on_its_way_through(api: Api, work: Work) -> None:
+    api.play()
+    work(api.application)
+    api.gate.set()
+    body = b'{"workflow": "play", "input": {"name": "\\udcff", "fail": false}}'
+    answer = api.post("/pipeline", data=body, headers={"Content-Type": "application/json"})
+    chain_id = answer.json()["chain_id"]
+    api.reaches(chain_id, "SUCCESS")
+    assert api.get(f"/api/v1/jobs/{chain_id}/").json()["result"]["name"] == "\udcff"
+    forget(api, chain_id)
+    assert api.get(f"/api/v1/jobs/{chain_id}/").json()["status"] == "DONE"

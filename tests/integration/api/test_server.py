@@ -15,6 +15,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
 from servers import free_port
+from shell import Shell
 from waiting import wait_until
 
 from db.connection import open_database
@@ -122,3 +123,24 @@ def test_sigterm_with_open_streams(gunicorn: Start, redis_url: str) -> None:
     for connection, answer in connections:
         answer.read()
         connection.close()
+
+
+def test_callboard_up_brings_the_api(tmp_path: Path, redis_url: str) -> None:
+    shell = Shell(tmp_path, REDIS_URL=redis_url, API_KEYS=f"{KEY}:operate")
+    up = shell.up()
+    try:
+        url = f"http://127.0.0.1:{shell.environment['PORT']}"
+        assert f"web       | {url}, documents at /docs" in shell.stderr()
+        headers = {"Authorization": f"Bearer {KEY}"}
+        body = {"workflow": "play", "input": {}}
+        chain_id = requests.post(f"{url}/pipeline", json=body, headers=headers, timeout=5).json()["chain_id"]
+
+        def ended() -> bool:
+            status = requests.get(f"{url}/pipeline/status/{chain_id}", headers=headers, timeout=5).json()
+            return bool(status["status"] == "SUCCESS")
+
+        wait_until(ended, 20)
+    finally:
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(20) == 0
+    assert "Application shutdown complete" in shell.stderr()
