@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -191,8 +192,19 @@ class PooledSqlite(peewee.SqliteDatabase):
                 Path(self.database).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise sqlite3.OperationalError(str(error)) from error
-            connection = super()._connect()  # type: ignore[misc]
-        return connection  # type: ignore[no-any-return]
+            connection = self._connect_patiently()
+        return connection
+
+    def _connect_patiently(self) -> sqlite3.Connection:
+        # The first connection to a new file switches it to WAL; SQLite's busy time-out does not cover that.
+        deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+        while True:
+            try:
+                return super()._connect()  # type: ignore[misc, no-any-return]
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _close(self, connection: sqlite3.Connection) -> None:
         self.idle.give(connection)
