@@ -47,7 +47,6 @@ def document(routes: Iterable[tuple[str, object]], *, keys_needed: bool) -> dict
             "description": "Tracked workflows on Dramatiq. Progress comes by WebSocket, too: /ws/{run_id}.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "paths": paths,
         "components": {
             "schemas": {"Error": schemas.ERROR},
