@@ -79,9 +79,9 @@ def gunicorn(tmp_path: Path, redis_url: str) -> Iterator[Start]:
 
     yield start
     for server in started:
+        # Killed, the master would leave its workers behind.
         if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait(10)
+            server.stop()
 
 
 def test_without_keys_it_keeps_to_loopback_and_says_so(gunicorn: Start) -> None:
