@@ -177,15 +177,8 @@ class Ledger:
         deleted = 0
         with session(self.database) as database, database.atomic():
             for start in range(0, len(chain_ids), _CHAINS_PER_INSERT):
-                deleted += (
-                    ChainExecution.delete()
-                    .where(
-                        ChainExecution.chain_id.in_(chain_ids[start : start + _CHAINS_PER_INSERT]),
-                        ChainExecution.status == ProcessStatus.PENDING.value,
-                        ChainExecution.seq == 0,
-                    )
-                    .execute(database)
-                )
+                part = chain_ids[start : start + _CHAINS_PER_INSERT]
+                deleted += _withdrawal(part).execute(database)
         return deleted
 
     def read_chain(self, chain_id: str) -> ChainRecord | None:
@@ -218,6 +211,12 @@ class Ledger:
         return ChainStateError(
             first, "", f"two of the chains from {first!r} on share an id or an idempotency key"
         )
+
+
+def _withdrawal(chain_ids: Sequence[str]) -> Any:
+    model: Any = ChainExecution  # mypy takes its fields for ambiguous in one order of files, not in another
+    untouched = (model.status == ProcessStatus.PENDING.value) & (model.seq == 0)
+    return model.delete().where(model.chain_id.in_(chain_ids) & untouched)
 
 
 def _new_row(chain: NewChain, now: datetime) -> dict[str, Any]:
