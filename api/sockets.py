@@ -93,9 +93,11 @@ class RunSocket:
         if run is None:
             raise Closing(UNKNOWN_RUN, "unknown run")
         with self._live.following(run, aborter(req)) as follower:
+            # The initial state comes first, also to a client that pings at once.
+            begun = asyncio.Event()
             talk: list[asyncio.Future[Any]] = [
-                asyncio.create_task(self._answer(ws, follower)),
-                asyncio.create_task(self._tell(ws, follower)),
+                asyncio.create_task(self._answer(ws, follower, begun)),
+                asyncio.create_task(self._tell(ws, follower, begun)),
             ]
             try:
                 await asyncio.wait([*talk, follower.verdict], return_when=asyncio.FIRST_COMPLETED)
@@ -126,15 +128,16 @@ class RunSocket:
             raise Closing(BAD_MESSAGE, "expected a JSON object")
         return said
 
-    async def _answer(self, ws: WebSocket, follower: Follower) -> None:
+    async def _answer(self, ws: WebSocket, follower: Follower, begun: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         while True:
             said = await self._hear(ws)
             follower.heard = loop.time()
             if said.get("type") == "ping":
+                await begun.wait()
                 await ws.send_text(PONG)
 
-    async def _tell(self, ws: WebSocket, follower: Follower) -> None:
+    async def _tell(self, ws: WebSocket, follower: Follower, begun: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         while not follower.verdict.done():
             text = _next(follower, loop.time())
@@ -142,6 +145,7 @@ class RunSocket:
                 await follower.news()
             else:
                 await ws.send_text(text)
+                begun.set()
 
 
 def _next(follower: Follower, now: float) -> str | None:
