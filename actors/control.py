@@ -14,7 +14,7 @@ from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 
 from callboard.errors import BoardUnavailable, ChainStateError, UnknownChain, WorkflowError
-from db.board import Transition, encode
+from db.board import StagePlan, Transition, encode
 from db.ledger import NewChain
 
 from .application import Application, current
@@ -56,14 +56,14 @@ def start(
         BoardUnavailable: Redis or the broker does not answer; nothing was started.
     """
     application = workflow.application
-    chain = _new_chain(workflow, data, chain_id, idempotency_key, initiated_by, batch_id)
+    chain, plan = _new_chain(workflow, data, chain_id, idempotency_key, initiated_by, batch_id)
     if idempotency_key is not None:
         holder = application.ledger.create_chain_once(chain)
         if holder != chain.chain_id:
             return holder
     else:
         application.ledger.create_chains([chain])
-    _launch(application, [(workflow, chain)])
+    _launch(workflow, [(chain, plan)])
     return chain.chain_id
 
 
@@ -85,9 +85,9 @@ def start_many(
     started = []
     for data in _bulks(inputs):
         chains = [_new_chain(workflow, one, None, None, initiated_by, batch_id) for one in data]
-        workflow.application.ledger.create_chains(chains)
-        _launch(workflow.application, [(workflow, chain) for chain in chains])
-        started += [chain.chain_id for chain in chains]
+        workflow.application.ledger.create_chains([chain for chain, _ in chains])
+        _launch(workflow, chains)
+        started += [chain.chain_id for chain, _ in chains]
     return started
 
 
@@ -104,7 +104,7 @@ def _new_chain(
     idempotency_key: str | None,
     initiated_by: str | None,
     batch_id: str | None,
-) -> NewChain:
+) -> tuple[NewChain, list[StagePlan]]:
     try:
         encode(data)
     except (TypeError, ValueError, RecursionError) as error:
@@ -115,7 +115,7 @@ def _new_chain(
         )
     chosen = chain_id or str(uuid4())
     plan = workflow.plan(chosen)
-    return NewChain(
+    chain = NewChain(
         chain_id=chosen,
         chain_name=workflow.name,
         total_tasks=sum(len(stage.tasks) for stage in plan),
@@ -126,22 +126,24 @@ def _new_chain(
         batch_id=batch_id,
         channel=workflow.channel,
     )
+    return chain, plan
 
 
-def _launch(application: Application, chains: list[tuple[Workflow, NewChain]]) -> None:
+def _launch(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) -> None:
+    application = workflow.application
     launches: list[tuple[Transition, list[Message[Any]]]] = [
         (
             application.board.post(
                 chain.chain_id,
                 workflow.name,
-                workflow.plan(chain.chain_id),
+                plan,
                 channel=workflow.channel,
                 batch_id=chain.batch_id,
                 initiated_by=chain.initiated_by,
             ),
             workflow.first_messages(chain.chain_id, chain.input_data),
         )
-        for workflow, chain in chains
+        for chain, plan in chains
     ]
     try:
         if len(launches) == 1:
@@ -149,7 +151,7 @@ def _launch(application: Application, chains: list[tuple[Workflow, NewChain]]) -
         else:
             application.broker.launch_many(launches)
     except (redis.RedisError, BrokerConnectionError) as error:
-        ids = [chain.chain_id for _, chain in chains]
+        ids = [chain.chain_id for chain, _ in chains]
         application.ledger.withdraw_chains(ids)
         raise BoardUnavailable(
             f"Redis or the broker does not answer, nothing was started: {error}"
