@@ -142,6 +142,16 @@ def redis_cpu(client: redis.Redis) -> float:
     return float(facts["used_cpu_user"] + facts["used_cpu_sys"])
 
 
+def postgres_cpu() -> float:
+    """CPU seconds that this machine's PostgreSQL processes have taken."""
+    seconds = 0.0
+    for process in psutil.process_iter(["name", "cpu_times"]):
+        times = process.info["cpu_times"]
+        if process.info["name"] == "postgres" and times:
+            seconds += times.user + times.system
+    return seconds
+
+
 def measure(  # noqa: PLR0915 (one run, told from its start to its end)
     system: str, processes: int, options: argparse.Namespace, statements: Callable[[], int]
 ) -> Any:
@@ -190,13 +200,14 @@ def measure(  # noqa: PLR0915 (one run, told from its start to its end)
         starts = reads(client) - reads_before
         statements_started = statements()
         polls = 0
-        seconds, redis_seconds = workers.seconds(), redis_cpu(client)
+        seconds, redis_seconds, postgres_seconds = workers.seconds(), redis_cpu(client), postgres_cpu()
         workers.signal(signal.SIGCONT)
         begun = time.perf_counter()
         wait(lambda: done(options.chains), 120, "the last chain")
         figures["chains_per_s"] = options.chains / (time.perf_counter() - begun)
         figures["cpu_ms"] = (workers.seconds() - seconds) / options.chains * 1000
         figures["redis_ms"] = (redis_cpu(client) - redis_seconds) / options.chains * 1000
+        figures["postgres_ms"] = (postgres_cpu() - postgres_seconds) / options.chains * 1000
         wait(settled, 30, "the ledger")
         # Less what this script asks: its polls, and the probe that each last stage pushes.
         trips = reads(client) - reads_before - polls - options.chains - 4
@@ -257,6 +268,7 @@ def report(runs: list[Any], options: argparse.Namespace) -> None:
         "chains_per_s",
         "cpu_ms",
         "redis_ms",
+        "postgres_ms",
         "p50_ms",
         "rest_p50_ms",
         "trips",
