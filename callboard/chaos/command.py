@@ -18,7 +18,8 @@ from callboard.errors import CallboardError
 from .faults import FAULTS
 from .installation import Installation, install
 from .plan import Wanted, choices, parse_faults, parse_seeds
-from .run import Report, Run, Say
+from .report import Report
+from .run import Run, Say
 from .servers import Unavailable
 
 #: Violations of one invariant that a table shows.

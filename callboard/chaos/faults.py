@@ -53,13 +53,13 @@ class Target:
 
 #: What a fault tells of itself: the processes that it hit, and a few words.
 Told = tuple[tuple[int, ...], str]
-Fault = Callable[[Target, random.Random], Told]
+Fault = Callable[[Target, random.Random, "float | None"], Told]
 
 
-def strike(name: str, target: Target, dice: random.Random) -> Strike:
-    """Let a fault happen, and note it."""
+def strike(name: str, target: Target, dice: random.Random, seconds: float | None = None) -> Strike:
+    """Let a fault happen, and note it. ``seconds``: how long it takes; chosen by the dice unless given."""
     began = time.time()
-    pids, words = FAULTS[name](target, dice)
+    pids, words = FAULTS[name](target, dice, seconds)
     noted = Strike(name, began, time.time(), pids, words)
     target.seen.strikes.append(noted)
     return noted
@@ -68,32 +68,32 @@ def strike(name: str, target: Target, dice: random.Random) -> Strike:
 # -- workers -----------------------------------------------------------------------------------------------
 
 
-def kill_worker(target: Target, dice: random.Random) -> Told:
+def kill_worker(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for one worker process; Dramatiq's master ends with it, and is started again."""
     pid = _a_worker(target, dice)
     killed = pid is not None and target.pool.signal(pid, signal.SIGKILL)
     return ((pid,), f"process {pid}") if pid is not None and killed else ((), "none was there")
 
 
-def kill_tree(target: Target, dice: random.Random) -> Told:
+def kill_tree(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for all workers and their helpers at once: nobody is left to say so."""
     pids = tuple(target.pool.workers())
     target.pool.kill_tree()
     return pids, f"processes {', '.join(map(str, pids))}"
 
 
-def kill_clock(target: Target, dice: random.Random) -> Told:
+def kill_clock(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for the clock."""
     target.pool.kill_clock()
     return (), "the clock"
 
 
-def pause_worker(target: Target, dice: random.Random) -> Told:
+def pause_worker(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGSTOP for a worker process for longer than its lease, then SIGCONT."""
     pid = _a_worker(target, dice)
     if pid is None or not target.pool.signal(pid, signal.SIGSTOP):
         return (), "none was there"
-    seconds = target.lease * dice.uniform(1.2, 1.8)
+    seconds = seconds or target.lease * dice.uniform(1.2, 1.8)
     time.sleep(seconds)
     target.pool.signal(pid, signal.SIGCONT)
     return (pid,), f"process {pid} for {seconds:.1f} s"
@@ -108,9 +108,9 @@ def _a_worker(target: Target, dice: random.Random) -> int | None:
 # -- Redis -------------------------------------------------------------------------------------------------
 
 
-def restart_redis(target: Target, dice: random.Random) -> Told:
+def restart_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for Redis, and a start with its file a moment later."""
-    seconds = dice.uniform(0.1, 2.0)
+    seconds = seconds or dice.uniform(0.1, 2.0)
     with target.redis_lock:
         target.redis.kill()
         time.sleep(seconds)
@@ -118,7 +118,7 @@ def restart_redis(target: Target, dice: random.Random) -> Told:
     return (), f"away for {seconds:.1f} s"
 
 
-def lose_redis(target: Target, dice: random.Random) -> Told:
+def lose_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for Redis, and a start without its file: empty."""
     with target.redis_lock:
         target.redis.kill()
@@ -129,16 +129,16 @@ def lose_redis(target: Target, dice: random.Random) -> Told:
     return (), "started again empty"
 
 
-def flush_redis(target: Target, dice: random.Random) -> Told:
+def flush_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """FLUSHALL."""
     with target.redis_lock, redis.Redis.from_url(target.redis.url) as client:
         client.flushall()
     return (), "FLUSHALL"
 
 
-def pause_redis(target: Target, dice: random.Random) -> Told:
+def pause_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """Redis is stopped for some seconds; connections stay open."""
-    seconds = dice.uniform(1.0, 10.0)
+    seconds = seconds or dice.uniform(1.0, 10.0)
     with target.redis_lock:
         target.redis.pause()
         time.sleep(seconds)
@@ -146,9 +146,9 @@ def pause_redis(target: Target, dice: random.Random) -> Told:
     return (), f"{seconds:.1f} s"
 
 
-def cut_redis(target: Target, dice: random.Random) -> Told:
+def cut_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """All connections of the workers to Redis are reset, twice; between, none is taken."""
-    seconds = dice.uniform(0.0, 2.0)
+    seconds = seconds or dice.uniform(0.0, 2.0)
     with target.redis_lock:
         target.redis_proxy.refuse()
         time.sleep(seconds)
@@ -157,9 +157,9 @@ def cut_redis(target: Target, dice: random.Random) -> Told:
     return (), f"refused for {seconds:.1f} s"
 
 
-def stall_redis(target: Target, dice: random.Random) -> Told:
+def stall_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """Nothing gets through between the workers and Redis, in either direction; connections stay open."""
-    seconds = dice.uniform(0.5, 8.0)
+    seconds = seconds or dice.uniform(0.5, 8.0)
     with target.redis_lock:
         target.redis_proxy.stall()
         time.sleep(seconds)
@@ -170,10 +170,10 @@ def stall_redis(target: Target, dice: random.Random) -> Told:
 # -- the database ------------------------------------------------------------------------------------------
 
 
-def restart_database(target: Target, dice: random.Random) -> Told:
+def restart_database(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """PostgreSQL ends at once, and starts again some seconds later."""
     assert target.database is not None
-    seconds = dice.uniform(0.5, 6.0)
+    seconds = seconds or dice.uniform(0.5, 6.0)
     with target.database_lock:
         target.database.kill()
         time.sleep(seconds)
@@ -181,10 +181,10 @@ def restart_database(target: Target, dice: random.Random) -> Told:
     return (), f"away for {seconds:.1f} s"
 
 
-def pause_database(target: Target, dice: random.Random) -> Told:
+def pause_database(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """PostgreSQL hangs for some seconds; connections stay open."""
     assert target.database is not None
-    seconds = dice.uniform(1.0, 8.0)
+    seconds = seconds or dice.uniform(1.0, 8.0)
     with target.database_lock:
         target.database.pause()
         time.sleep(seconds)
@@ -192,7 +192,7 @@ def pause_database(target: Target, dice: random.Random) -> Told:
     return (), f"{seconds:.1f} s"
 
 
-def cut_database(target: Target, dice: random.Random) -> Told:
+def cut_database(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """All connections of the workers to PostgreSQL are reset."""
     assert target.database_proxy is not None
     with target.database_lock:
@@ -203,7 +203,7 @@ def cut_database(target: Target, dice: random.Random) -> Told:
 # -- messages ----------------------------------------------------------------------------------------------
 
 
-def redeliver(target: Target, dice: random.Random) -> Told:
+def redeliver(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """Everything is delivered again, twice: what runs, what is queued, what is done."""
     from .redelivery import redeliver_everything  # noqa: PLC0415 (it needs the actors to be declared)
 

@@ -10,16 +10,15 @@ from typing import Any
 import redis
 
 from callboard.errors import LedgerUnavailable
+from db.board import Board
 from db.connection import execute, session
-from db.keys import Keys
 from db.ledger import Ledger
 
-from .observation import ENDED, LiveChain, Observation, Seen, parse_live
+from .observation import ENDED, LiveChain, Observation, Seen
+from .stores import read_boards
 
 #: Seconds between two samples of all chains that are open.
 SAMPLE_INTERVAL = 0.25
-#: Chains whose live state one round trip reads.
-CHAINS_AT_ONCE = 100
 #: Counters of chains that do not add up; a row may be ahead of its tasks' rows, never beyond its total.
 LEDGER_QUESTION = (
     "SELECT chain_id, completed_tasks, failed_tasks, revoked_tasks, total_tasks FROM chain_executions "
@@ -34,14 +33,15 @@ class Observer:
     They reach the servers directly, not through what cuts the workers off.
 
     Parameters:
-        url: the board's Redis.
+        board: on direct connections.
         ledger: on a database connection of its own.
         seen: where everything is noted.
     """
 
-    def __init__(self, url: str, keys: Keys, ledger: Ledger, seen: Observation) -> None:
-        self.url = url
-        self.keys = keys
+    def __init__(self, board: Board, ledger: Ledger, seen: Observation) -> None:
+        self.board = board
+        self.url = board.clients.url
+        self.keys = board.keys
         self.ledger = ledger
         self.seen = seen
         self._progress: dict[tuple[str, int, int, int], int] = {}
@@ -65,23 +65,6 @@ class Observer:
     def open_chains(self) -> set[str]:
         """Chains that had not ended when they were last looked at."""
         return set(self.seen.chains) - self._ended
-
-    def read_boards(self, chain_ids: list[str]) -> dict[str, LiveChain | None]:
-        """The live state of chains.
-
-        Raises:
-            redis.RedisError: Redis does not answer.
-        """
-        found: dict[str, LiveChain | None] = {}
-        with self._client() as client:
-            for start in range(0, len(chain_ids), CHAINS_AT_ONCE):
-                part = chain_ids[start : start + CHAINS_AT_ONCE]
-                pipe = client.pipeline(transaction=False)
-                for chain_id in part:
-                    pipe.hgetall(self.keys.live(chain_id))
-                for chain_id, fields in zip(part, pipe.execute(), strict=True):
-                    found[chain_id] = parse_live(fields)
-        return found
 
     def _client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url, socket_timeout=5, protocol=2)
@@ -137,7 +120,7 @@ class Observer:
 
     def _sample(self) -> None:
         while not self._stop.wait(SAMPLE_INTERVAL):
-            for chain_id, live in self.read_boards(sorted(self.open_chains())).items():
+            for chain_id, live in read_boards(self.board, sorted(self.open_chains())).items():
                 if live is None:
                     continue
                 self.seen.samples += 1

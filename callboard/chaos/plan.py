@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +12,26 @@ from callboard.errors import CallboardError
 
 from .faults import FAULTS, OF_DATABASE
 
+_FAULT = re.compile(r"(?P<name>[a-z_-]+)(:(?P<number>\d+))?(@(?P<seconds>\d+(\.\d+)?))?")
 #: Faults of a run that was given no numbers.
 FEWEST, MOST = 3, 6
 #: Share of the run's time in which faults begin, and in which chains are started.
 FAULTS_BEGIN, FAULTS_END, STARTS_END = 0.1, 0.85, 0.75
+#: Workflows of ``callboard/chaos/workflow.py``: those that are mixed, and all.
+MIX = ("chaos_chain", "chaos_fan")
+SAMPLES = (*MIX, "chaos_wide")
 #: Share of the chains that are called off.
 REVOKED = 0.06
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A fault, its moment (seconds from the begin) and the seed of its own choices."""
+    """A fault, its moment (seconds from the begin), the seed of its own choices, and its length if given."""
 
     moment: float
     fault: str
     seed: int
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -48,50 +54,66 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """How often a fault is to happen, and for how many seconds; the seed chooses where it is None."""
+
+    number: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What a run was asked for.
 
     Attributes:
         chains: how many.
         seconds: in which chains start and faults happen; the run takes as long as it needs beyond.
-        faults: name → how often; None lets the seed choose.
-        workflow, data: one of the user's with its input; None for the samples.
+        faults: by name.
+        workflow, data: one of the user's with its input, or a sample; None for a mix of samples.
         effects: the file that the samples write to.
         revokes: whether some chains are called off.
     """
 
     chains: int
     seconds: float
-    faults: dict[str, int | None]
+    faults: dict[str, Kind]
     workflow: str | None = None
     data: Any = None
     effects: str = ""
     revokes: bool = True
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether bodies tell what they do: the samples' do."""
+        return self.workflow is None or self.workflow in SAMPLES
 
-def parse_faults(text: str) -> dict[str, int | None]:
-    """Read ``kill_worker:10,flush_redis``: names, each with a number or without; ``none`` for no faults.
+
+def parse_faults(text: str) -> dict[str, Kind]:
+    """Read ``kill_worker:10,pause_redis@10``: NAME, :NUMBER and @SECONDS where given; ``none`` for no faults.
 
     Raises:
         CallboardError: there is no such fault.
     """
-    found: dict[str, int | None] = {}
+    found: dict[str, Kind] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, number = part.replace("-", "_").partition(":")
+        match = _FAULT.fullmatch(part)
+        name = match["name"].replace("-", "_") if match else part
         if name == "none":
             continue
         known = [fault for fault in FAULTS if fault == name or fault.startswith(f"{name}_")]
-        if not known or (number and not number.isdigit()):
+        if match is None or not known:
             raise CallboardError(
-                f"--faults: read {part!r}, expected {', '.join(FAULTS)}, each with :NUMBER or not"
+                f"--faults: read {part!r}, expected NAME, NAME:NUMBER or NAME:NUMBER@SECONDS, "
+                f"with NAME one of {', '.join(FAULTS)}"
             )
-        found[known[0]] = int(number) if number else None
+        number, seconds = match["number"], match["seconds"]
+        found[known[0]] = Kind(int(number) if number else None, float(seconds) if seconds else None)
     return found
 
 
-def choices(wanted: dict[str, int | None], *, with_database: bool) -> dict[str, int | None]:
+def choices(wanted: dict[str, Kind], *, with_database: bool) -> dict[str, Kind]:
     """The faults that can happen here: without a PostgreSQL server some cannot."""
-    return {name: number for name, number in wanted.items() if with_database or name not in OF_DATABASE}
+    return {name: kind for name, kind in wanted.items() if with_database or name not in OF_DATABASE}
 
 
 def make(seed: int, wanted: Wanted) -> Plan:
@@ -101,12 +123,17 @@ def make(seed: int, wanted: Wanted) -> Plan:
 
 
 def _faults(dice: random.Random, wanted: Wanted) -> list[Planned]:
-    names = [name for name, number in wanted.faults.items() for _ in range(number or 0)]
-    unnumbered = [name for name, number in wanted.faults.items() if number is None]
+    names = [name for name, kind in wanted.faults.items() for _ in range(kind.number or 0)]
+    unnumbered = [name for name, kind in wanted.faults.items() if kind.number is None]
     if unnumbered:
         names += dice.choices(unnumbered, k=dice.randint(FEWEST, MOST))
     planned = [
-        Planned(wanted.seconds * dice.uniform(FAULTS_BEGIN, FAULTS_END), name, dice.getrandbits(32))
+        Planned(
+            wanted.seconds * dice.uniform(FAULTS_BEGIN, FAULTS_END),
+            name,
+            dice.getrandbits(32),
+            wanted.faults[name].seconds,
+        )
         for name in names
     ]
     return sorted(planned, key=lambda fault: fault.moment)
@@ -116,7 +143,7 @@ def _chains(dice: random.Random, wanted: Wanted) -> list[PlannedChain]:
     chains = []
     for number in range(wanted.chains):
         moment = wanted.seconds * STARTS_END * number / wanted.chains
-        if wanted.workflow is not None:
+        if wanted.workflow is not None and not wanted.has_effects:
             chains.append(PlannedChain(moment, wanted.workflow, wanted.data, None))
             continue
         plan = {
@@ -128,7 +155,7 @@ def _chains(dice: random.Random, wanted: Wanted) -> list[PlannedChain]:
         chains.append(
             PlannedChain(
                 moment,
-                dice.choice(["chaos_chain", "chaos_fan"]),
+                wanted.workflow or dice.choice(MIX),
                 {"plan": plan},
                 dice.uniform(0.05, 2.0) if revoked else None,
             )

@@ -7,27 +7,26 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import redis
 
-from callboard.errors import CallboardError, LedgerUnavailable
+from callboard.errors import CallboardError
 from db.connection import open_database
 from db.ledger import Ledger
 from db.status import StatusManager
-from middleware.recorder import Recorder
 
 from .effects import read_bodies
 from .faults import Target, strike
 from .installation import Installation
-from .invariants import Verdict, allowed_doubles, judge
+from .invariants import allowed_doubles, judge
 from .observation import ENDED, Observation
 from .observer import Observer, wait_for
-from .plan import Plan, PlannedChain, Wanted, make
+from .plan import PlannedChain, Wanted, make
 from .pool import Pool
+from .report import Report
+from .stores import read_boards, read_stores, settle
 
 #: Messages of the actor that belongs to no workflow.
 PLAIN = 10
@@ -35,63 +34,6 @@ PLAIN = 10
 PATIENCE = 60.0
 
 Say = Callable[[str], None]
-
-
-@dataclass
-class Report:
-    """What came of a run.
-
-    Attributes:
-        seed: repeats it.
-        plan: what was meant to happen.
-        verdicts: of the ten invariants.
-        seen: what was observed.
-        doubles: bodies that completed twice, each with the reason that allows it.
-        counts: chains by their status at the end.
-        tail: seconds from the last fault to the last chain's end.
-        seconds: of the whole run.
-        log: of the workers and the clock.
-    """
-
-    seed: int
-    plan: Plan
-    verdicts: list[Verdict]
-    seen: Observation
-    doubles: list[str]
-    counts: dict[str, int]
-    tail: float
-    seconds: float
-    log: Path
-
-    @property
-    def holds(self) -> bool:
-        """Whether no invariant was broken."""
-        return all(verdict.holds for verdict in self.verdicts)
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "seed": self.seed,
-            "holds": self.holds,
-            "invariants": [
-                {
-                    "number": verdict.number,
-                    "title": verdict.title,
-                    "holds": verdict.holds,
-                    "violations": verdict.violations,
-                }
-                for verdict in self.verdicts
-            ],
-            "chains": self.counts,
-            "faults": [
-                {"name": strike.name, "began": strike.began, "ended": strike.ended, "words": strike.words}
-                for strike in self.seen.strikes
-            ],
-            "bodies": len(self.seen.bodies),
-            "doubles": self.doubles,
-            "seconds_after_last_fault": round(self.tail, 1),
-            "seconds": round(self.seconds, 1),
-        }
 
 
 class Run:
@@ -121,15 +63,9 @@ class Run:
         self.plan = make(seed, self.wanted)
         self.processes, self.threads = processes, threads
         self.say = say
-        self.seen = Observation(lease=installation.lease, has_effects=wanted.workflow is None)
-        database = open_database(installation.application.settings.database_url)
-        self.ledger = Ledger(database)
-        self.observer = Observer(
-            installation.application.board.clients.url,
-            installation.application.board.keys,
-            self.ledger,
-            self.seen,
-        )
+        self.seen = Observation(lease=installation.lease, has_effects=wanted.has_effects)
+        self.ledger = Ledger(open_database(installation.application.settings.database_url))
+        self.observer = Observer(installation.application.board, self.ledger, self.seen)
         self.began = 0.0
 
     def carry_out(self) -> Report:
@@ -140,7 +76,7 @@ class Run:
         """
         started = time.monotonic()
         self.installation.clear()
-        log = self.folder / "log"
+        log, application = self.folder / "log", self.installation.application
         with ExitStack() as stack:
             pool = stack.enter_context(
                 Pool(self.installation.environment, log, processes=self.processes, threads=self.threads)
@@ -158,15 +94,15 @@ class Run:
             pool.end()
             self.seen.deaths = pool.deaths
             self.say("settling the ledger")
-            self._settle()
-        self._read_stores()
+            self.seen.left_in_stream = settle(application.board, self.ledger)
+        self._hold_refused_to_it()
+        read_stores(self.seen, application.board, self.ledger, self.effects)
         return Report(
             seed=self.plan.seed,
             plan=self.plan,
             verdicts=judge(self.seen),
             seen=self.seen,
             doubles=allowed_doubles(self.seen),
-            counts=self._counts(),
             tail=tail,
             seconds=time.monotonic() - started,
             log=log,
@@ -198,7 +134,7 @@ class Run:
     def _strike(self, planned: Any, target: Target) -> None:
         self._wait_until(planned.moment)
         self.say(planned.fault.replace("_", " "))
-        strike(planned.fault, target, random.Random(planned.seed))
+        strike(planned.fault, target, random.Random(planned.seed), planned.seconds)
 
     def _wait_until(self, moment: float) -> None:
         time.sleep(max(0.0, self.began + moment - time.monotonic()))
@@ -214,7 +150,7 @@ class Run:
                 revoker.daemon = True
                 revoker.start()
                 revokers.append(revoker)
-            if self.wanted.workflow is None and number % max(1, len(self.plan.chains) // PLAIN) == 0:
+            if self.wanted.has_effects and number % max(1, len(self.plan.chains) // PLAIN) == 0:
                 self._send_plain(f"plain-{number}")
         for revoker in revokers:
             revoker.join()
@@ -269,7 +205,7 @@ class Run:
         return found.status if found else ""
 
     def _all_have_ended(self) -> bool:
-        boards = self.observer.read_boards(list(self.seen.chains))
+        boards = read_boards(self.installation.application.board, list(self.seen.chains))
         for chain_id, live in boards.items():
             status = live.state["status"] if live else self._status(chain_id)
             if status not in ENDED:
@@ -280,47 +216,8 @@ class Run:
         done = {body.chain for body in read_bodies(self.effects) if not body.stage and body.completed}
         return done.issuperset(self.seen.plain)
 
-    def _settle(self) -> None:
-        """What recorders had taken when they died is claimed at once, as another would in half a minute."""
-        application = self.installation.application
-        recorder = Recorder(application.board.clients.url, application.board.keys, self.ledger)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                with redis.Redis.from_url(application.board.clients.url) as client:
-                    if self._claimed_all(client, recorder):
-                        self.seen.left_in_stream = 0
-                        return
-            except (redis.RedisError, LedgerUnavailable):
-                time.sleep(0.5)
-
-    def _claimed_all(self, client: redis.Redis, recorder: Recorder) -> bool:
-        keys = recorder.keys
-        self.seen.left_in_stream = int(client.xlen(keys.events))
-        if not self.seen.left_in_stream:
-            return True
-        recorder.record_once()
-        client.xautoclaim(keys.events, keys.recorders, recorder.consumer, min_idle_time=0, count=10_000)
-        return False
-
-    def _read_stores(self) -> None:
-        # A start that was refused, and yet took place, is held to the same promises.
+    def _hold_refused_to_it(self) -> None:
+        """A start that was refused, and yet took place, is held to the same promises."""
         for chain_id in self.seen.refused:
             if self._status(chain_id):
                 self.seen.chains[chain_id] = "a start that was refused"
-        self.seen.boards = self.observer.read_boards(list(self.seen.chains))
-        for chain_id in self.seen.chains:
-            record = self.ledger.read_chain(chain_id)
-            self.seen.rows[chain_id] = record
-            for task in record.tasks if record else []:
-                if task.status == "SUCCESS":
-                    self.seen.results[chain_id, task.stage or 0, task.member or 0] = task.result
-        self.seen.bodies = read_bodies(self.effects)
-
-    def _counts(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for chain_id in self.seen.chains:
-            live, record = self.seen.boards.get(chain_id), self.seen.rows.get(chain_id)
-            status = live.state["status"] if live else record.chain.status if record else "LOST"
-            counts[status] = counts.get(status, 0) + 1
-        return counts

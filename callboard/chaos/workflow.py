@@ -7,7 +7,6 @@ what a stage returns names its run, and the next one writes down whose results i
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import dramatiq
@@ -19,6 +18,8 @@ from .effects import body
 
 #: Members of the parallel stage.
 MEMBERS = 3
+#: Members of the parallel stage of ``chaos_wide``.
+MANY = 100
 #: So many that no plan of faults exhausts them: only a fault of ours can make a chain fail.
 RETRIES: dict[str, Any] = {"max_retries": 20, "min_backoff": 100, "max_backoff": 1000}
 
@@ -82,6 +83,10 @@ chaos_fan = Workflow(
     "chaos_fan",
     [chaos_begin, parallel(*[chaos_member] * MEMBERS, name="members"), chaos_join, chaos_end],
 )
+chaos_wide = Workflow(
+    "chaos_wide",
+    [chaos_begin, parallel(*[chaos_member] * MANY, name="members"), chaos_join, chaos_end],
+)
 
 
 @dramatiq.actor(max_retries=5, min_backoff=100)
@@ -89,8 +94,3 @@ def chaos_plain(effects: str, name: str) -> None:
     """An actor that belongs to no workflow."""
     with body(effects, [], plain=name):
         time.sleep(0.01)
-
-
-def effects_file(folder: Path) -> Path:
-    """Where the sample's bodies write."""
-    return folder / "effects.jsonl"
