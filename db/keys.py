@@ -54,6 +54,30 @@ class Keys:
         return f"video:{video_id}:status"
 
     @property
+    def workers(self) -> str:
+        """Hash: worker id → what is known of the worker, as JSON, until the sweep has buried it."""
+        return f"{self.namespace}:workers"
+
+    def life(self, worker_id: str) -> str:
+        """String: there while the worker is alive (``middleware/lease.py``)."""
+        return f"{self.namespace}:life:{worker_id}"
+
+    @property
+    def open(self) -> str:
+        """Sorted set: each chain that has not ended, by the millisecond of the sweep's next look."""
+        return f"{self.namespace}:open"
+
+    @property
+    def sweeper(self) -> str:
+        """String: held by the clock that sweeps; the others stand by."""
+        return f"{self.namespace}:sweeper"
+
+    @property
+    def epoch(self) -> str:
+        """String: there since the ledger was last compared with a Redis that had been emptied."""
+        return f"{self.namespace}:epoch"
+
+    @property
     def recorders(self) -> str:
         """The events stream's consumer group."""
         return "recorders"
@@ -62,3 +86,8 @@ class Keys:
     def progress(self) -> str:
         """Channel: progress messages of workflows that name no channel of their own."""
         return f"{self.namespace}:progress"
+
+    @property
+    def pruner(self) -> str:
+        """String: there for most of an hour after a clock has begun to prune; the others stand by."""
+        return f"{self.namespace}:pruner"
