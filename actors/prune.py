@@ -62,10 +62,10 @@ def steps(application: Application, *, dry_run: bool = False) -> Iterator[Remove
 
 def hourly(application: Application) -> None:
     """The clock's job: one round, by one clock, within ten minutes; what it leaves is for the next."""
-    client, key = application.board.clients.get(), application.board.keys.pruner
+    board = application.board
     counts: dict[str, int] = {}
     try:
-        if not client.set(key, "1", nx=True, ex=STANDBY):
+        if not board.clients.get().set(board.keys.pruner, "1", nx=True, ex=STANDBY):
             return
         end = time.monotonic() + ROUND
         began = time.monotonic()
