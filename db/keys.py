@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 #: Seconds that the live state stays readable after a chain's end.
 FINAL_STATE_TTL = 3600
-#: Seconds that a run counts as alive after its last proof of life.
-LEASE_TTL = 30
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Keys:
 
     @property
     def open(self) -> str:
-        """Sorted set: each chain that has not ended, by the millisecond of the sweep's next look."""
+        """Sorted set: chains that have not ended, by the millisecond of the sweep's next look at each."""
         return f"{self.namespace}:open"
 
     @property
