@@ -17,7 +17,6 @@ from db.prune import Removed
 from db.values import utc_now
 
 from .application import Application
-from .redis_broker import RedisBroker
 
 #: Seconds that one round of the clock takes at most, and for which no other clock begins one.
 ROUND, STANDBY = 600, 3000
@@ -91,8 +90,7 @@ def _rows(application: Application, before: datetime, dry_run: bool) -> Iterator
 
 
 def _left_behind(application: Application, before: datetime, dry_run: bool) -> Iterator[Removed]:
-    board, broker = application.board, application.broker
-    queues = broker.namespace if isinstance(broker, RedisBroker) else ""
+    board, queues = application.board, application.broker.namespace_of_queues
     known = partial(prune.states_of, application.database)
     yield from stale.stale_chains(board, before, known=known, queues=queues, dry_run=dry_run)
     yield from stale.stale_marks(board, known=known, dry_run=dry_run)

@@ -22,6 +22,7 @@ from .prune import Removed
 from .scripts import Script, source
 from .status_rows import ENDED
 from .values import from_epoch, to_epoch
+from .workers import Workers
 
 #: Keys of one page.
 PAGE = 500
@@ -136,20 +137,19 @@ def dead_workers(board: Board, *, queues: str, dry_run: bool = False) -> Iterato
     Raises:
         redis.RedisError: the server does not answer.
     """
-    client, keys = board.clients.get(), board.keys
-    registry: Any = client.hgetall(keys.workers)
-    gone: list[tuple[str, float]] = []
-    for worker_id, text in registry.items():
-        facts = json.loads(text)
-        held = [f"{queues}:__acks__.{facts['broker']}.{queue}" for queue in facts["queues"]]
+    workers = Workers(board.clients, board.keys)
+    gone: list[float] = []
+    for worker in workers.known():
+        if worker.alive_for or worker.facts.started > time.time() - DEAD_WORKER:
+            continue
+        held = [f"{queues}:__acks__.{worker.facts.broker}.{queue}" for queue in worker.facts.queues]
         held += [f"{name}.DQ" for name in held]
-        signs = [keys.life(worker_id.decode()), *(held if queues else [])]
-        if facts["started"] < time.time() - DEAD_WORKER and not client.exists(*signs):
-            gone.append((worker_id, facts["started"]))
+        if not (queues and held and board.clients.get().exists(*held)):
+            gone.append(worker.facts.started)
+            if not dry_run:
+                workers.bury(worker.worker_id)
     if gone:
-        if not dry_run:
-            client.hdel(keys.workers, *(worker_id for worker_id, _ in gone))
-        yield Removed("workers", len(gone), from_epoch(min(started for _, started in gone)))
+        yield Removed("workers", len(gone), from_epoch(min(gone)))
 
 
 def stale_marks(board: Board, *, known: AskLedger, dry_run: bool = False) -> Iterator[Removed]:

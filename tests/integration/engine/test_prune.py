@@ -20,6 +20,7 @@ from servers import RedisServer
 from actors import prune
 from actors.application import Application
 from actors.clock import build_scheduler
+from actors.sweep import Sweep
 from actors.workflow import Workflow, stage
 from db.models import ChainExecution, TaskLog
 from db.values import utc_now
@@ -322,6 +323,6 @@ def test_an_outage_ends_the_round(
 
 def test_the_clock_prunes_hourly(build_application: Any) -> None:
     application = build_application()
-    jobs = {job.func: job for job in build_scheduler(application).get_jobs()}
+    jobs = {job.func: job for job in build_scheduler(application, Sweep(application)).get_jobs()}
     trigger = jobs[prune.hourly].trigger
     assert (trigger.interval, trigger.jitter) == (timedelta(hours=1), 600)
