@@ -190,13 +190,20 @@ def revoke(
     reason: Annotated[str, typer.Option(help="Kept as the chain's error message.")] = "revoked",
     as_json: AsJson = False,
 ) -> None:
-    """Call a chain off; a running stage stops at its next progress report."""
+    """Call a chain off: what waits will not run, and what runs is told to stop."""
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
 
     receipts = revoke_chain(chain_id, reason, application=_ready())
-    tasks = [{"member": receipt.member, "was": receipt.was} for receipt in receipts]
-    words = ", ".join(receipt.was.lower() for receipt in receipts)
-    _print({"chain_id": chain_id, "revoked": tasks}, f"{chain_id} revoked (its task was {words})", as_json)
+    tasks = [
+        {"stage": receipt.stage, "member": receipt.member, "was": receipt.was, "outcome": receipt.outcome}
+        for receipt in receipts
+    ]
+    words = "; ".join(
+        f"stage {receipt.stage}{f' member {receipt.member}' if receipt.member else ''} "
+        f"was {receipt.was}: {receipt.outcome}"
+        for receipt in receipts
+    )
+    _print({"chain_id": chain_id, "revoked": tasks}, f"{chain_id} revoked ({words})", as_json)
 
 
 @commands.command()

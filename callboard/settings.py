@@ -43,6 +43,8 @@ class Settings:
         status_ttl: ``STATUS_TTL``: seconds that a status array lives after its last change.
         retention_days: ``RETENTION_DAYS``: how long finished chains stay in the ledger.
         result_limit: ``RESULT_LIMIT``: bytes of JSON that one stage may return.
+        lease_ttl: ``LEASE_TTL``: seconds that a worker counts as alive after its last proof of life.
+        max_worker_deaths: ``MAX_WORKER_DEATHS``: how many workers may die under a task before it fails.
         language: ``CALLBOARD_LANGUAGE``: of messages for people, ``ko`` or ``en``.
         llm_base_url: ``LLM_BASE_URL``: an OpenAI-compatible endpoint, e.g. ``https://host/v1``; or None.
         llm_model: ``LLM_MODEL``: the model to ask for; needed with an endpoint.
@@ -73,6 +75,8 @@ class Settings:
     status_ttl: int
     retention_days: int
     result_limit: int
+    lease_ttl: int
+    max_worker_deaths: int
     language: str
     llm_base_url: str | None
     llm_model: str | None
@@ -113,6 +117,8 @@ class Settings:
             result_limit=read.value(
                 "RESULT_LIMIT", _whole(1024, 64 << 20, "bytes from 1024 to 67108864"), 1 << 20
             ),
+            lease_ttl=read.value("LEASE_TTL", _whole(2, 3600, "seconds from 2 to 3600"), 30),
+            max_worker_deaths=read.value("MAX_WORKER_DEATHS", _whole(1, 1000, "a number from 1 to 1000"), 5),
             language=read.value("CALLBOARD_LANGUAGE", _one_of(LANGUAGES), "ko"),
             llm_base_url=read.optional("LLM_BASE_URL", _url(("http", "https"), "https://host/v1")),
             llm_model=read.optional("LLM_MODEL", str),
