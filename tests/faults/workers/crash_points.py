@@ -89,5 +89,5 @@ around(
 around(RabbitmqBroker, "send", "before_enqueue", "after_enqueue")
 around(_RabbitmqConsumer, "ack", "", "after_ack")
 around(Ledger, "record", "before_ledger", "after_ledger")
-around(db.ledger.CHAINS, "write", "", "in_ledger")
+around(type(db.ledger.CHAINS), "write", "", "in_ledger")
 around(Recorder, "_settle", "", "after_settle")
