@@ -6,10 +6,11 @@ python -m actors.clock
 from __future__ import annotations
 
 import logging
+import random
 import signal
 import sys
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import FrameType
 
 import redis
@@ -18,6 +19,7 @@ from dramatiq.common import dq_name
 
 from callboard.errors import CallboardError
 
+from . import prune
 from .application import Application
 from .redis_broker import RedisBroker
 from .sweep import SWEEP_INTERVAL, Sweep
@@ -46,6 +48,9 @@ def build_scheduler(application: Application, sweep: Sweep) -> BackgroundSchedul
     scheduler = BackgroundScheduler(job_defaults={"coalesce": True, "max_instances": 1})
     scheduler.add_job(sweep.tick, "interval", seconds=SWEEP_INTERVAL, next_run_time=datetime.now())
     scheduler.add_job(maintain_broker, "interval", args=[application], seconds=MAINTENANCE_INTERVAL)
+    # Soon after the start, too: a clock that is restarted each hour would never get to it.
+    first = datetime.now() + timedelta(seconds=random.uniform(60, 600))
+    scheduler.add_job(prune.hourly, "interval", args=[application], hours=1, jitter=600, next_run_time=first)
     return scheduler
 
 

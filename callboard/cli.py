@@ -207,6 +207,20 @@ def revoke(
 
 
 @commands.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; nothing does.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let go of what is old or left behind. The clock does it by itself, once an hour.
+
+    RETENTION_DAYS, IDEMPOTENCY_DAYS, STALE_DAYS and STORAGE_DAYS say after how long; 0 keeps for ever.
+    """
+    from .pruning import prune as prune_all  # noqa: PLC0415
+
+    prune_all(_ready(), dry_run=dry_run, as_json=as_json)
+
+
+@commands.command()
 def migrate() -> None:
     """Bring the ledger's tables up to date."""
     from db.connection import open_database  # noqa: PLC0415

@@ -84,3 +84,8 @@ class Keys:
     def progress(self) -> str:
         """Channel: progress messages of workflows that name no channel of their own."""
         return f"{self.namespace}:progress"
+
+    @property
+    def pruner(self) -> str:
+        """String: there for most of an hour after a clock has begun to prune; the others stand by."""
+        return f"{self.namespace}:pruner"
