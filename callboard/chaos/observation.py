@@ -92,7 +92,7 @@ class Observation:
         boards, rows: both stores after the end; None for a chain that a store does not know.
         results: what each task returned, as the ledger has it, by place.
         events: of the board's stream; a few may have gone by unseen.
-        messages: of the progress channel, in order: chain, progress, state.
+        messages: of the progress channel, in order: moment, chain, progress, state.
         bodies: what stages did (the sample workflow only).
         plain: names of the messages sent to the plain actor.
         strikes: the faults.
@@ -112,7 +112,7 @@ class Observation:
     rows: dict[str, ChainRecord | None] = field(default_factory=dict)
     results: dict[Place, Any] = field(default_factory=dict)
     events: list[Seen] = field(default_factory=list)
-    messages: list[tuple[str, float, str]] = field(default_factory=list)
+    messages: list[tuple[float, str, float, str]] = field(default_factory=list)
     bodies: list[Body] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
     strikes: list[Strike] = field(default_factory=list)
