@@ -168,9 +168,8 @@ def everyone_has_an_owner(seen: Observation) -> list[str]:
     for chain_id, name in seen.chains.items():
         live, record = seen.boards.get(chain_id), seen.rows.get(chain_id)
         status = live.state["status"] if live else record.chain.status if record else "unknown"
-        if status not in ENDED:
-            where = live.state["current"] if live else "?"
-            found.append(f"chain {chain_id} of {name} is {status} in stage {where}, and nothing moves it")
+        if status not in ENDED or chain_id in seen.stuck:
+            found.append(f"chain {chain_id} of {name} is {status}: {seen.stuck.get(chain_id, 'unknown why')}")
         elif seen.has_effects and status == "FAILURE":
             found.append(f"chain {chain_id} of {name} has failed: {_reason(seen, chain_id)}")
         elif seen.has_effects and status == "REVOKED" and chain_id not in seen.revoked:

@@ -100,6 +100,7 @@ class Observation:
         sampled: violations noticed while it ran, by invariant.
         samples: how often chains were looked at while they ran.
         left_in_stream: events that the recorder did not settle.
+        stuck: chains that had not ended when the waiting was over, and what became of their messages.
         strangers: rows or keys of the plain actor's messages.
         lease: seconds of a worker's proof of life.
         has_effects: whether ``bodies`` tells what stages did.
@@ -120,6 +121,7 @@ class Observation:
     sampled: dict[int, list[str]] = field(default_factory=dict)
     samples: int = 0
     left_in_stream: int = 0
+    stuck: dict[str, str] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
     lease: float = 30.0
     has_effects: bool = True
