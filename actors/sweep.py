@@ -61,6 +61,7 @@ class Sweep:
         self.workers = Workers(application.board.clients, application.board.keys)
         self._holder = uuid4().hex
         self._next_comparison = 0.0
+        self._emptied_since = 0.0
         self._in_outage = False
         #: Chains that have been complained of.
         self._given_up: set[str] = set()
@@ -128,9 +129,10 @@ class Sweep:
         emptied = not client.exists(board.keys.epoch)
         if not emptied and (time.monotonic() < self._next_comparison or self._lag() > LARGEST_LAG):
             return 0
-        if emptied:
+        if emptied and not self._emptied_since:
+            self._emptied_since = time.monotonic()
             logger.warning("Redis has been emptied, or is new: open chains are taken from the ledger.")
-        count = 0
+        began, count = time.monotonic(), 0
         for page in self._open_pages(EMPTIED_GRACE if emptied else START_GRACE):
             known = client.pipeline(transaction=False)
             for chain_id in page:
@@ -141,7 +143,10 @@ class Sweep:
             count += sum(self._rescue(chain_id) for chain_id in missing)
             if not self._hold_lock():
                 return count
-        client.set(board.keys.epoch, repr(time.time()))
+        # A pass leaves out the youngest rows: only one that began later has seen all that was lost.
+        if not emptied or began > self._emptied_since + EMPTIED_GRACE:
+            client.set(board.keys.epoch, repr(time.time()))
+            self._emptied_since = 0.0
         self._next_comparison = time.monotonic() + COMPARE_INTERVAL
         return count
 
