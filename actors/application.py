@@ -40,6 +40,7 @@ class Application:
             ThreadClients(settings.redis_url or embedded.url(settings.home)),
             Keys(settings.namespace),
             status_ttl=settings.status_ttl,
+            max_worker_deaths=settings.max_worker_deaths,
         )
         self.database = open_database(settings.database_url)
         self.ledger = Ledger(self.database)

@@ -39,7 +39,7 @@ def build_broker(
     """
     middleware: list[Middleware] = [
         # First: its before hook begins a task ahead of all others, its after hook knows what Retries decided.
-        Tracking(board, restore=restore, result_limit=settings.result_limit),
+        Tracking(board, restore=restore, result_limit=settings.result_limit, lease_ttl=settings.lease_ttl),
         AgeLimit(),
         TimeLimit(),
         ShutdownNotifications(),

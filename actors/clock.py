@@ -6,9 +6,11 @@ python -m actors.clock
 from __future__ import annotations
 
 import logging
+import random
 import signal
 import sys
 import threading
+from datetime import datetime, timedelta
 from types import FrameType
 
 import redis
@@ -17,11 +19,13 @@ from dramatiq.common import dq_name
 
 from callboard.errors import CallboardError
 
+from . import prune
 from .application import Application
 from .redis_broker import RedisBroker
+from .sweep import SWEEP_INTERVAL, Sweep
 
-#: Seconds between two rounds of broker maintenance.
-MAINTENANCE_INTERVAL = 10
+#: Seconds between two rounds of Dramatiq's own maintenance, for messages of workers that are not ours.
+MAINTENANCE_INTERVAL = 60
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +43,14 @@ def maintain_broker(application: Application) -> None:
         logger.warning("Broker maintenance waits for Redis: %s", error)
 
 
-def build_scheduler(application: Application) -> BackgroundScheduler:
+def build_scheduler(application: Application, sweep: Sweep) -> BackgroundScheduler:
     """The clock's jobs, not started."""
     scheduler = BackgroundScheduler(job_defaults={"coalesce": True, "max_instances": 1})
+    scheduler.add_job(sweep.tick, "interval", seconds=SWEEP_INTERVAL, next_run_time=datetime.now())
     scheduler.add_job(maintain_broker, "interval", args=[application], seconds=MAINTENANCE_INTERVAL)
+    # Soon after the start, too: a clock that is restarted each hour would never get to it.
+    first = datetime.now() + timedelta(seconds=random.uniform(60, 600))
+    scheduler.add_job(prune.hourly, "interval", args=[application], hours=1, jitter=600, next_run_time=first)
     return scheduler
 
 
@@ -64,11 +72,13 @@ def main() -> None:
         application.prepare()
     except CallboardError as error:
         sys.exit(f"callboard: {error}")
-    scheduler = build_scheduler(application)
+    sweep = Sweep(application)
+    scheduler = build_scheduler(application, sweep)
     scheduler.start()
     logger.info("The clock runs.")
     stop.wait()
     scheduler.shutdown(wait=False)
+    sweep.release()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Start, resume and revoke chains: with the sweep, the only places that enqueue stages."""
+"""Start, resume and revoke chains, and send what was lost again: the only place that enqueues stages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from uuid import uuid4
 
 import redis
 from dramatiq import Message
+from dramatiq.common import current_millis
 from dramatiq.errors import BrokerConnectionError
 
 from callboard.errors import BoardUnavailable, ChainStateError, UnknownChain, WorkflowError
 from db.board import StagePlan, Transition, encode
 from db.ledger import NewChain
+from db.status_rows import ENDED
+from middleware.tracking import PLACE
 
 from .application import Application, current
 
@@ -158,18 +161,40 @@ def _launch(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) 
         ) from error
 
 
+#: What a revoke comes to for a task, by its status before.
+OUTCOMES = {
+    "PENDING": "will not run",
+    "RETRY": "its retry is called off",
+    "STARTED": "told to stop",
+    "RUNNING": "told to stop",
+}
+
+
 @dataclass(frozen=True)
 class Receipt:
-    """What a revoke did to one task: its member number (0 for the only one) and its status before."""
+    """What a revoke did to one task.
 
+    Attributes:
+        stage: its stage, from 1.
+        member: its member number; 0 for the only task of a stage.
+        was: its status before.
+        outcome: in words. A run that was told to stop is interrupted within seconds, or ends at its next
+            ``progress()``; what it returns in spite of that is dropped.
+    """
+
+    stage: int
     member: int
     was: str
+
+    @property
+    def outcome(self) -> str:
+        return OUTCOMES[self.was]
 
 
 def revoke(
     chain_id: str, reason: str = "revoked", *, application: Application | None = None
 ) -> list[Receipt]:
-    """Call a chain off: nothing of it starts any more, and a running stage stops at its next ``progress()``.
+    """Call a chain off: nothing of it starts any more, and a running stage is told to stop.
 
     Returns:
         What happened to each open task of the chain's current stage.
@@ -184,8 +209,10 @@ def revoke(
     if answer[0] == b"closed":
         status = answer[1].decode()
         raise ChainStateError(chain_id, status, f"chain {chain_id} has ended: {status}")
+    stage = int(answer[1])
     return [
-        Receipt(int(member), was.decode()) for member, was in zip(answer[1::2], answer[2::2], strict=True)
+        Receipt(stage, int(member), was.decode())
+        for member, was in zip(answer[2::2], answer[3::2], strict=True)
     ]
 
 
@@ -208,6 +235,9 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
     record = house.status.find(chain_id)
     if record is None:
         raise UnknownChain(chain_id)
+    if record.status not in ENDED and send_again(chain_id, application=house):
+        # It was lost: nobody owned what it waits for.
+        return record.current_stage
     workflow = house.workflow(record.chain_name)
     _refuse_redefined(chain_id, workflow, record.stage_names)
     stage = from_stage or record.current_stage
@@ -224,6 +254,57 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
         status = answer[1].decode()
         raise ChainStateError(chain_id, status, f"chain {chain_id} cannot be resumed: {status}")
     return int(answer[2])
+
+
+def send_again(chain_id: str, *, application: Application | None = None) -> list[int]:
+    """Send those messages of an open chain's current stage again whose tasks nobody owns.
+
+    A chain that the board has forgotten is restored from the ledger first.
+
+    Returns:
+        The members that were sent, from 1 (1 for the only task of a stage); empty where all have an owner, or
+        the chain has ended.
+
+    Raises:
+        UnknownChain: neither board nor ledger knows it.
+        UnknownWorkflow: its workflow is not declared here.
+        ChainStateError: the workflow has other stages now.
+        BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
+    """
+    house = application or current()
+    try:
+        live = house.board.chain(chain_id)
+        if live is None and house.status.restore(chain_id):
+            live = house.board.chain(chain_id)
+        if live is None:
+            raise UnknownChain(chain_id)
+        if live.state["status"] in ENDED:
+            return []
+        workflow = house.workflow(live.facts["name"])
+        _refuse_redefined(chain_id, workflow, [stage["stage_name"] for stage in live.plan])
+        stage = live.state["current"]
+        if house.broker.may_hold({task["queue_name"] for task in live.plan[stage - 1]["tasks"]}):
+            return []
+        arguments = house.status.arguments_of(chain_id, stage)
+        messages = [
+            _as_it_was(house, message)
+            for message in workflow.first_messages(chain_id, *arguments, from_stage=stage)
+        ]
+        transition = house.board.resend(chain_id, stage, house.broker.namespace_of_queues)
+        answer = house.broker.launch(transition, messages)
+    except (redis.RedisError, BrokerConnectionError) as error:
+        raise BoardUnavailable(f"Redis or the broker does not answer: {error}") from error
+    return [int(index) for index in answer[1]] if answer[0] == b"recorded" else []
+
+
+def _as_it_was(house: Application, message: Message[Any]) -> Message[Any]:
+    """A task's message with the retries that it had, and not before the next one is due."""
+    place = message.options[PLACE]
+    task = house.board.task(place["chain"], place["stage"], place["member"]) or {}
+    options = {"retries": task.get("retries", 0)}
+    if task.get("due", 0) > current_millis():
+        options["eta"] = int(task["due"])
+    return message.copy(options=options)
 
 
 def _refuse_redefined(chain_id: str, workflow: Workflow, names: list[str]) -> None:

@@ -50,6 +50,19 @@ class RabbitmqBroker(StockRabbitmqBroker):
             return message
         return super().enqueue(message, delay=delay)
 
+    @property
+    def namespace_of_queues(self) -> str:
+        """Empty: the board's scripts cannot look into these queues."""
+        return ""
+
+    def may_hold(self, queue_names: Iterable[str]) -> bool:
+        """Whether messages wait in one of the queues, so that a task without an owner may only be waiting.
+
+        Raises:
+            ConnectionClosed: RabbitMQ does not answer.
+        """
+        return any(self.get_queue_message_counts(queue_name)[0] for queue_name in queue_names)
+
     def launch(self, transition: Transition, messages: Sequence[Message[Any]]) -> list[Any]:
         """Apply a transition, then send the messages that it lets go. Returns the transition's answer.
 
@@ -78,6 +91,14 @@ class RabbitmqBroker(StockRabbitmqBroker):
         if answer[0] != b"repeated":
             hand_over.released = _released(answer, hand_over.successors)
         self.send(hand_over.released)
+
+    def give_back(self, message: MessageProxy, transition: Transition) -> None:
+        """Let a message's task go. RabbitMQ delivers the message again when the connection closes.
+
+        Raises:
+            redis.RedisError: the board does not answer.
+        """
+        self.board.apply(transition)
 
     def send_successors_again(self, message: MessageProxy) -> None:
         """For a redelivered message whose task is done: send what follows unless it has begun."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from db.board import Transition
 from db.redis_client import ThreadClients, connect
 from db.scripts import Script, source
 from middleware.run import HandOver, catch_retry, run_of, verdict_of
+from middleware.tracking import PLACE
 
 _LUA = Path(__file__).parent / "lua"
 #: Seconds that an idle consumer waits at most: less than the socket's time-out and than a stop may wait.
@@ -35,7 +38,7 @@ LAUNCH_SIZE = 200
 #: Tells the hand-over script that no message is settled.
 NOTHING = ("", "", "")
 #: Messages that go out without a change of the board.
-NO_TRANSITION = Transition("no_transition", ["", "", "", ""], [])
+NO_TRANSITION = Transition("no_transition", [""] * 5, [])
 
 Envelope = tuple[str, str, bytes]
 
@@ -53,6 +56,11 @@ def _hand_over_script(transition: str, dispatch: bytes) -> Script:
     )
 
 
+@lru_cache
+def _reclaim_script() -> Script:
+    return Script((_LUA / "reclaim.lua").read_text("utf-8"))
+
+
 class RedisBroker(StockRedisBroker):
     """A RedisBroker that hands over in one step and wakes idle consumers.
 
@@ -65,6 +73,7 @@ class RedisBroker(StockRedisBroker):
     def __init__(self, clients: ThreadClients, *, middleware: list[Middleware], namespace: str) -> None:
         super().__init__(client=connect(clients.url), middleware=middleware, namespace=namespace)
         self.clients = clients
+        self._dropped: dict[str, set[str]] = defaultdict(set)
 
     @property
     def consumer_class(self) -> type[Consumer]:
@@ -78,11 +87,26 @@ class RedisBroker(StockRedisBroker):
         """
         if catch_retry(message, delay):
             return message
-        return super().enqueue(message, delay=delay)
+        if delay is not None:
+            message = message.copy(options={"eta": current_millis() + delay})
+        sealed = self._address(message)
+        self.emit_before("enqueue", sealed, delay)
+        self.do_enqueue(sealed.queue_name, sealed.options["redis_message_id"], sealed.encode())
+        self.emit_after("enqueue", sealed, delay)
+        return sealed
 
     def do_enqueue(self, queue_name: str, redis_message_id: str, data: bytes) -> None:
-        """Put a message on a queue and wake a consumer (called by ``enqueue``)."""
+        """Put a message on a queue as it is, and wake a consumer."""
         self._hand_over(NO_TRANSITION, [(queue_name, redis_message_id, data)], NOTHING)
+
+    @property
+    def namespace_of_queues(self) -> str:
+        """Where the board's scripts can look for a chain's messages."""
+        return str(self.namespace)
+
+    def may_hold(self, queue_names: Iterable[str]) -> bool:
+        """Whether queues may hold messages that the board's scripts cannot see: never, here."""
+        return False
 
     def launch(self, transition: Transition, messages: Sequence[Message[Any]]) -> list[Any]:
         """Apply a transition and send the messages that it lets go, in one step.
@@ -131,6 +155,60 @@ class RedisBroker(StockRedisBroker):
         settled = (queue_name, "ack", message.options["redis_message_id"])
         self._hand_over(NO_TRANSITION, self._seal([message._message]), settled)
 
+    def give_back(self, message: MessageProxy, transition: Transition) -> None:
+        """Put an un-acked message back to its queue, with the transition that lets its task go.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        self._hand_over(transition, [], (message.queue_name, "requeue", message.options["redis_message_id"]))
+
+    def drop(self, message: MessageProxy, queue_name: str) -> None:
+        """Ack the message of a run that has lost its task; one that was sent since under its id stays.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        self._hand_over(NO_TRANSITION, [], (queue_name, "drop", message.options["redis_message_id"]))
+
+    def bury(self, queue_name: str, data: bytes) -> None:
+        """Move what cannot be decoded out of a queue, to the queue's dead letters.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        # Only the data came with the fetch; it happens so seldom that a search for its id will do.
+        messages = self.clients.get().hscan_iter(f"{self.namespace}:{queue_name}.msgs")
+        for redis_message_id, found in messages:
+            if found == data:
+                self._dispatch("nack")(queue_name, redis_message_id)
+
+    def reclaim(self, broker_id: str, queue_names: Sequence[str]) -> int:
+        """Give the un-acked messages of a dead worker back to their queues, delayed ones too.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        names = [name for queue_name in queue_names for name in (queue_name, dq_name(queue_name))]
+        return int(_reclaim_script()(self.clients.get(), [self.namespace], [broker_id, *names]))
+
+    def remember_dropped(self, queue_name: str, redis_message_ids: Iterable[str]) -> None:
+        """Note messages that a consumer had fetched and no longer has: the next one puts them back."""
+        self._dropped[queue_name].update(redis_message_ids)
+
+    def put_back_dropped(self, queue_name: str) -> None:
+        """Put back to a queue what consumers have dropped.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        if dropped := self._dropped[queue_name]:
+            self._dispatch("requeue")(queue_name, *dropped)
+            dropped.clear()
+
     def _hand_over(
         self, transition: Transition, envelopes: Sequence[Envelope], settled: tuple[str, str, str]
     ) -> list[Any]:
@@ -159,14 +237,19 @@ class RedisBroker(StockRedisBroker):
     def _seal(self, messages: Sequence[Message[Any]]) -> list[Envelope]:
         envelopes = []
         for message in messages:
-            delayed = "eta" in message.options
-            queue_name = dq_name(message.queue_name) if delayed else message.queue_name
-            sealed = message.copy(queue_name=queue_name, options={"redis_message_id": str(uuid4())})
-            delay = sealed.options["eta"] - current_millis() if delayed else None
+            sealed = self._address(message)
+            delay = sealed.options["eta"] - current_millis() if "eta" in sealed.options else None
             self.emit_before("enqueue", sealed, delay)
-            envelopes.append((queue_name, sealed.options["redis_message_id"], sealed.encode()))
+            envelopes.append((sealed.queue_name, sealed.options["redis_message_id"], sealed.encode()))
             self.emit_after("enqueue", sealed, delay)
         return envelopes
+
+    def _address(self, message: Message[Any]) -> Message[Any]:
+        """The message as it lies in its queue, or in the delay queue where it has an ``eta``."""
+        queue_name = dq_name(message.queue_name) if "eta" in message.options else message.queue_name
+        # A chain's message has its task's id there too, by which the sweep finds out whether it is there.
+        redis_message_id = message.message_id if PLACE in message.options else str(uuid4())
+        return message.copy(queue_name=queue_name, options={"redis_message_id": redis_message_id})
 
     def _dispatch(self, command: str) -> Any:
         """Dramatiq's own commands, on the calling thread's connection."""
@@ -227,7 +310,23 @@ class Consumer(_RedisConsumer):
         super().__init__(broker, queue_name, prefetch, timeout)
         self._room = threading.Event()
         self._least_room = max(1, prefetch // 4)
+        #: Delayed messages that the worker keeps until they are due: redis message id → eta.
         self._etas: dict[str, int] = {}
+
+    def close(self) -> None:
+        """The worker forgets its delayed messages with the connection, and what is cached here goes too."""
+        self.broker.remember_dropped(self.queue_name, self._etas)
+        for data in self.message_cache:
+            with suppress(DecodeError):
+                dropped = Message.decode(data).options["redis_message_id"]
+                self.broker.remember_dropped(self.queue_name, [dropped])
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Put messages back to the queue; while Redis is away, as soon as there is a consumer again."""
+        dropped = [message.options["redis_message_id"] for message in messages]
+        self.broker.remember_dropped(self.queue_name, dropped)
+        with suppress(redis.RedisError):
+            self.broker.put_back_dropped(self.queue_name)
 
     def ack(self, message: MessageProxy) -> None:
         self._settle(message, "ack")
@@ -244,8 +343,10 @@ class Consumer(_RedisConsumer):
         try:
             if verdict_of(message) == "busy":
                 self.broker.put_off(message, self.queue_name)
-            elif run is None or run.hand_over is None:
+            elif run is None:
                 self.broker._dispatch(verb)(self.queue_name, redis_message_id)
+            elif run.hand_over is None:
+                self.broker.drop(message, self.queue_name)
             else:
                 self.broker.settle(run.hand_over, self.queue_name, verb, redis_message_id)
         except redis.RedisError as error:
@@ -253,7 +354,7 @@ class Consumer(_RedisConsumer):
             raise ConnectionClosed(error) from None
         finally:
             self.queued_message_ids.discard(message.message_id)
-            self._etas.pop(message.message_id, None)
+            self._etas.pop(redis_message_id, None)
             if self.prefetch - self.outstanding_message_count >= self._least_room:
                 self._room.set()
 
@@ -268,12 +369,23 @@ class Consumer(_RedisConsumer):
             message: Message[Any] = Message.decode(data)
         except DecodeError:
             # Raised on, it would take the messages fetched with it down.
-            self.logger.exception("A message on queue %r cannot be decoded: %r", self.queue_name, data[:500])
+            self.logger.exception(
+                "A message on queue %r cannot be decoded, it goes to the dead letters: %r",
+                self.queue_name,
+                data[:500],
+            )
+            self._bury(data)
             return None
         self.queued_message_ids.add(message.message_id)
         if "eta" in message.options:
-            self._etas[message.message_id] = message.options["eta"]
+            self._etas[message.options["redis_message_id"]] = message.options["eta"]
         return MessageProxy(message)
+
+    def _bury(self, data: bytes) -> None:
+        try:
+            self.broker.bury(self.queue_name, data)
+        except redis.RedisError as error:
+            raise ConnectionClosed(error) from None
 
     def _fetch(self) -> bool:
         room = self.prefetch - self.outstanding_message_count
@@ -282,6 +394,7 @@ class Consumer(_RedisConsumer):
             self._room.wait(self._longest_wait())
             self._room.clear()
             return False
+        self.broker.put_back_dropped(self.queue_name)
         # An id whose data is gone (flushed meanwhile) comes as None.
         found = [data for data in self.broker.do_fetch(self.queue_name, room) if data is not None]
         if not found:

@@ -15,6 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 from uuid import uuid4
@@ -23,6 +24,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from callboard.errors import BadInput
+from db.values import from_epoch
 
 # What drivers raise when a file cannot be read: it is not there, is a folder, or is not ours to read.
 _UNREADABLE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -41,6 +43,16 @@ class Storage:
     def folder(self, chain_id: str) -> Folder:
         """The folder of one chain; it comes into being with its first file."""
         return Folder(_join(self.url, chain_id))
+
+    def folders(self) -> list[str]:
+        """The names of all folders, of chains and of whatever else lies there."""
+        file_system, path = _resolve(self.url)
+        file_system.invalidate_cache()
+        try:
+            listed = file_system.ls(path, detail=True)
+        except FileNotFoundError:
+            return []
+        return [PurePosixPath(entry["name"]).name for entry in listed if entry["type"] == "directory"]
 
     def read_json(self, url: str) -> Any:
         """See :func:`read_json`."""
@@ -76,6 +88,15 @@ class Folder:
     def write_json(self, name: str, value: Any) -> str:
         """Write a value as JSON (UTF-8) and return the file's URL."""
         return self.write_bytes(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+
+    def changed(self) -> datetime | None:
+        """When a file of it was last written (naive UTC); None where the file system does not tell."""
+        file_system, path = _resolve(self.url)
+        files = file_system.find(path, withdirs=True, detail=True).values()
+        moments = [_written(file_system, file) for file in files if file["type"] == "file"]
+        # A folder without files is as old as itself.
+        moments = moments or [_written(file_system, file_system.info(path))]
+        return None if None in moments else max(moment for moment in moments if moment is not None)
 
     def remove(self) -> None:
         """Delete the folder with all that is in it; it need not be there."""
@@ -182,6 +203,20 @@ def _resolve(url_or_path: str) -> tuple[Any, str]:
     except (ValueError, ImportError) as error:
         raise BadInput(f"{url_or_path}: this kind of URL cannot be opened ({error})") from error
     return file_system, cast("str", path)
+
+
+def _written(file_system: Any, file: dict[str, Any]) -> datetime | None:
+    # Each driver lists it under a name of its own; what is not listed costs a call for each file.
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = file.get(name)
+        if isinstance(value, (int, float)):
+            return from_epoch(value)
+        if isinstance(value, datetime):
+            return from_epoch(value.timestamp()) if value.tzinfo else value
+    try:
+        return from_epoch(file_system.modified(file["name"]).timestamp())
+    except (NotImplementedError, OSError):
+        return None
 
 
 def _encoding(mode: str) -> dict[str, str]:

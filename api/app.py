@@ -32,6 +32,7 @@ from .places import Places
 from .runs import add_routes
 from .status import History, Status
 from .tasks import Stage, Tasks
+from .tidy import Tidy
 from .tokens import RunToken
 from .uploads import Limits, multipart_handler
 from .workflows import Workflows
@@ -56,18 +57,21 @@ class App(falcon.asgi.App):  # type: ignore[type-arg]
 class Lifespan:
     """Starts and stops what lives as long as the process."""
 
-    def __init__(self, application: Application, house: House, live: LiveRuns) -> None:
+    def __init__(self, application: Application, house: House, live: LiveRuns, tidy: Tidy) -> None:
         self._application = application
         self._house = house
         self._live = live
+        self._tidy = tidy
 
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         """The embedded Redis where that is the one, then the live runs."""
         await self._house.off_loop.write(self._application.prepare)
         await self._live.start()
+        self._tidy.start()
 
     async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         """In reverse."""
+        self._tidy.stop()
         await self._live.stop()
         await self._house.board.close()
         self._house.off_loop.close()
@@ -102,7 +106,9 @@ def create_app(
         max_sockets=settings.max_sockets,
         status=application.status,
     )
-    middleware: list[Any] = [Lifespan(application, house, live), Gate(access, settings.language)]
+    metrics = Metrics(house, lambda: live.open_sockets)
+    lifespan = Lifespan(application, house, live, Tidy(house.board, metrics))
+    middleware: list[Any] = [lifespan, Gate(access, settings.language)]
     if settings.cors_origins:
         middleware.append(cors(settings.cors_origins))
     app = App(middleware=middleware)
@@ -113,7 +119,7 @@ def create_app(
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = JSONHandler(dumps=_dumps)
     app.req_options.media_handlers[falcon.MEDIA_MULTIPART] = multipart_handler(limits)
     add_error_handlers(app)
-    _add_resources(app, house, live, limits)
+    _add_resources(app, house, live, limits, metrics)
     add_docs(app, _documented(app, access))
     return app
 
@@ -124,7 +130,7 @@ def channels_of(application: Application, keys: Keys) -> list[str]:
     return sorted({keys.progress, *own})
 
 
-def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits) -> None:
+def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits, metrics: Metrics) -> None:
     settings = house.application.settings
     places = Places([house.application.storage.url, *settings.input_roots])
     body_limit = settings.max_body_bytes
@@ -142,7 +148,7 @@ def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits) -> No
     app.add_route("/workflows", Workflows(house))
     app.add_route("/health", Health())
     app.add_route("/ready", Ready(house))
-    app.add_route("/metrics", Metrics(house, lambda: live.open_sockets))
+    app.add_route("/metrics", metrics)
     add_routes(app, live)
     app.add_route("/api/runs/{run_id}/token", RunToken())
 

@@ -45,6 +45,10 @@ class AsyncBoard:
             await client.aclose()
             await client.connection_pool.disconnect()
 
+    def give_up_polls(self) -> None:
+        """See :meth:`GatheredGets.give_up`."""
+        self._gets.give_up()
+
     async def array(self, chain_id: str) -> bytes | None:
         """The status array as JSON text; None for a chain that the board does not know.
 

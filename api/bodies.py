@@ -77,6 +77,11 @@ def _validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema))
 
 
+def forget_schemas() -> None:
+    """Let go of the schemas that were kept to be quick."""
+    _validator.cache_clear()
+
+
 async def _read(req: Request, limit: int) -> bytes:
     if (req.content_length or 0) > limit:
         raise _too_large(limit)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import redis
 import redis.asyncio
 
 #: Keys of one MGET, and MGETs under way at once. What comes while so many are waits for the next.
@@ -25,6 +26,7 @@ class GatheredGets:
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
         self._waiting: Waiting = {}
+        self._waited_before: Waiting = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, key: str) -> asyncio.Future[bytes | None]:
@@ -40,6 +42,15 @@ class GatheredGets:
             loop.call_soon(self._send)
         self._waiting.setdefault(key, []).append(future)
         return future
+
+    def give_up(self) -> None:
+        """End the wait of those that waited at the last call, too: Redis hangs, and more and more come."""
+        for key, futures in self._waited_before.items():
+            if self._waiting.get(key) is futures:
+                del self._waiting[key]
+                for future in _open({key: futures}):
+                    future.set_exception(redis.TimeoutError("Redis lets polls wait for too long"))
+        self._waited_before = dict(self._waiting)
 
     def _send(self) -> None:
         if not self._waiting or len(self._tasks) >= UNDER_WAY:

@@ -71,6 +71,7 @@ class OffLoop:
         try:
             return await asyncio.wait_for(asyncio.shield(future), seconds)
         except asyncio.TimeoutError:
-            # Whatever comes of it now, nobody waits for it.
+            # Nobody waits for it: what has begun ends as it may, what has not never begins.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            future.cancel()
             raise Unanswered(f"no answer within {seconds:g} s") from None

@@ -308,6 +308,7 @@ class LiveRuns:
                 keep = min(keep, limits.keep_asked)
             if now - max(run.asked, run.loaded if run.followed else run.heard) > keep:
                 del self.runs[run.run_id]
+                self._dirty.pop(run.run_id, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

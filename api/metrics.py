@@ -41,6 +41,11 @@ class Metrics:
         self._counting: asyncio.Task[None] | None = None
         self._fresh_until = 0.0
 
+    def forget_old(self) -> None:
+        """Let go of counts that have outlived their time twice: nobody scrapes any more."""
+        if self._counting is None and time.monotonic() > self._fresh_until + KEEP_SECONDS:
+            self._statistics = None
+
     @operation("Metrics for Prometheus", answers={200: None}, media="text/plain")
     async def on_get(self, req: Request, resp: Response) -> None:
         """What cannot be read is left out, and its ``callboard_up`` is 0."""

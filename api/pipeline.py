@@ -170,7 +170,15 @@ class Revoke:
             "success": True,
             "data": {
                 "chain_id": chain_id,
-                "revoked": [{"member": receipt.member, "was": receipt.was} for receipt in receipts],
+                "revoked": [
+                    {
+                        "stage": receipt.stage,
+                        "member": receipt.member,
+                        "was": receipt.was,
+                        "outcome": receipt.outcome,
+                    }
+                    for receipt in receipts
+                ],
             },
             "message": text(req.context.language, "chain_revoked", chain_id=chain_id),
         }

@@ -145,7 +145,10 @@ RESUMED = envelope(closed(chain_id=TEXT, resumed_from={"type": "integer", "minim
 REVOKED = envelope(
     closed(
         chain_id=TEXT,
-        revoked={"type": "array", "items": closed(member=COUNT, was={"enum": STATUSES})},
+        revoked={
+            "type": "array",
+            "items": closed(stage=COUNT, member=COUNT, was={"enum": STATUSES}, outcome=TEXT),
+        },
     )
 )
 TOKEN_MADE = envelope(closed(token=TEXT, expires_in=COUNT))

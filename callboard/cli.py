@@ -1,4 +1,4 @@
-"""The command line: ``callboard up · run · start · status · resume · revoke · migrate · doctor``.
+"""The command line: ``callboard up · run · start · status · resume · revoke · migrate · doctor · chaos``.
 
 Exit status: 0 when all went well, 1 when the chain has failed or was revoked, 2 when the command could not
 be carried out, 130 when Ctrl-C ended it. What cannot be done is said in one line on stderr.
@@ -190,13 +190,34 @@ def revoke(
     reason: Annotated[str, typer.Option(help="Kept as the chain's error message.")] = "revoked",
     as_json: AsJson = False,
 ) -> None:
-    """Call a chain off; a running stage stops at its next progress report."""
+    """Call a chain off: what waits will not run, and what runs is told to stop."""
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
 
     receipts = revoke_chain(chain_id, reason, application=_ready())
-    tasks = [{"member": receipt.member, "was": receipt.was} for receipt in receipts]
-    words = ", ".join(receipt.was.lower() for receipt in receipts)
-    _print({"chain_id": chain_id, "revoked": tasks}, f"{chain_id} revoked (its task was {words})", as_json)
+    tasks = [
+        {"stage": receipt.stage, "member": receipt.member, "was": receipt.was, "outcome": receipt.outcome}
+        for receipt in receipts
+    ]
+    words = "; ".join(
+        f"stage {receipt.stage}{f' member {receipt.member}' if receipt.member else ''} "
+        f"was {receipt.was}: {receipt.outcome}"
+        for receipt in receipts
+    )
+    _print({"chain_id": chain_id, "revoked": tasks}, f"{chain_id} revoked ({words})", as_json)
+
+
+@commands.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; nothing does.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let go of what is old or left behind. The clock does it by itself, once an hour.
+
+    RETENTION_DAYS, IDEMPOTENCY_DAYS, STALE_DAYS and STORAGE_DAYS say after how long; 0 keeps for ever.
+    """
+    from .pruning import prune as prune_all  # noqa: PLC0415
+
+    prune_all(_ready(), dry_run=dry_run, as_json=as_json)
 
 
 @commands.command()
@@ -222,6 +243,52 @@ def doctor(as_json: AsJson = False) -> None:
         healthy = healthy and finding.level != "error"
         _print(finding.as_json(), f"{finding.level:8} {finding.subject}: {finding.text}", as_json)
     raise typer.Exit(0 if healthy else 2)
+
+
+@commands.command()
+def chaos(
+    workflow: Annotated[
+        str | None, typer.Argument(help="A workflow of WORKFLOWS; samples that tell more unless given.")
+    ] = None,
+    data: Input = "{}",
+    seed: Annotated[int | None, typer.Option(help="Repeats a run; chosen by chance unless given.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Several runs, such as 1..200.")] = None,
+    chains: Annotated[int, typer.Option(min=1, help="Chains of each run.")] = 50,
+    processes: Annotated[int, typer.Option("--processes", "-p", min=1, help="Worker processes.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", "-t", min=1, help="Threads of each.")] = 4,
+    faults: Annotated[
+        str,
+        typer.Option(help="Names with commas between them, NAME:NUMBER for so many; 'list', 'none'."),
+    ] = "all",
+    seconds: Annotated[float, typer.Option(min=1, help="Chains start and faults happen in so long.")] = 15.0,
+    revokes: Annotated[bool, typer.Option(help="Call some of the samples' chains off.")] = True,
+    broker_url: Annotated[
+        str | None, typer.Option(help="An empty RabbitMQ virtual host; the private Redis unless given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run chains while workers, Redis and PostgreSQL are killed, paused and cut off; check ten invariants.
+
+    Everything happens on private servers in a temporary folder: REDIS_URL, DATABASE_URL and STORAGE_URL are
+    not touched. The exit status is 1 if an invariant was broken; the seed that is printed repeats the run.
+    """
+    from .chaos.command import fault_list, run_seeds, wanted  # noqa: PLC0415
+
+    if faults == "list":
+        print(fault_list())
+        raise typer.Exit
+    asked = wanted(
+        chains=chains,
+        seconds=seconds,
+        faults=faults,
+        workflow=workflow,
+        data=_input(data, None),
+        revokes=revokes,
+    )
+    held = run_seeds(
+        seed, seeds, asked, processes=processes, threads=threads, broker_url=broker_url, as_json=as_json
+    )
+    raise typer.Exit(0 if held else 1)
 
 
 def _application() -> Application:

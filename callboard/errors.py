@@ -11,6 +11,7 @@
     ├── BoardUnavailable         Redis does not answer
     ├── LedgerUnavailable        the database does not answer
     └── StageError               what a stage may raise about its own work
+        ├── WorkerDied           too many workers have died while they ran the stage
         ├── BadInput             the input cannot be processed; a retry cannot help
         └── ResultError          a stage returned what cannot be stored
 
@@ -93,6 +94,10 @@ class LedgerUnavailable(CallboardError):
 
 class StageError(CallboardError):
     """What a stage may raise about its own work."""
+
+
+class WorkerDied(StageError):
+    """Too many workers have died while they ran the stage: it is not tried again."""
 
 
 class BadInput(StageError):

@@ -41,8 +41,15 @@ class Settings:
         namespace: ``CALLBOARD_NAMESPACE``: first part of every Redis key but the status arrays'.
         workflows: ``WORKFLOWS``: modules that declare workflows of one's own, imported by each process.
         status_ttl: ``STATUS_TTL``: seconds that a status array lives after its last change.
-        retention_days: ``RETENTION_DAYS``: how long finished chains stay in the ledger.
+        retention_days: ``RETENTION_DAYS``: how long finished chains stay in the ledger; 0 for ever.
+        idempotency_days: ``IDEMPOTENCY_DAYS``: how long a finished chain holds its idempotency key; 0 for
+            ever.
+        stale_days: ``STALE_DAYS``: how long Redis keeps what does not move and is not open in the ledger; 0
+            for ever.
+        storage_days: ``STORAGE_DAYS``: how long files of finished chains stay in the storage; 0 for ever.
         result_limit: ``RESULT_LIMIT``: bytes of JSON that one stage may return.
+        lease_ttl: ``LEASE_TTL``: seconds that a worker counts as alive after its last proof of life.
+        max_worker_deaths: ``MAX_WORKER_DEATHS``: how many workers may die under a task before it fails.
         language: ``CALLBOARD_LANGUAGE``: of messages for people, ``ko`` or ``en``.
         llm_base_url: ``LLM_BASE_URL``: an OpenAI-compatible endpoint, e.g. ``https://host/v1``; or None.
         llm_model: ``LLM_MODEL``: the model to ask for; needed with an endpoint.
@@ -72,7 +79,12 @@ class Settings:
     workflows: tuple[str, ...]
     status_ttl: int
     retention_days: int
+    idempotency_days: int
+    stale_days: int
+    storage_days: int
     result_limit: int
+    lease_ttl: int
+    max_worker_deaths: int
     language: str
     llm_base_url: str | None
     llm_model: str | None
@@ -109,10 +121,15 @@ class Settings:
             namespace=read.value("CALLBOARD_NAMESPACE", _namespace, "callboard"),
             workflows=read.value("WORKFLOWS", _modules, ()),
             status_ttl=read.value("STATUS_TTL", _whole(1, 3600, "seconds from 1 to 3600"), 3600),
-            retention_days=read.value("RETENTION_DAYS", _whole(1, 36_500, "days from 1 to 36500"), 90),
+            retention_days=read.value("RETENTION_DAYS", _days, 90),
+            idempotency_days=read.value("IDEMPOTENCY_DAYS", _days, 7),
+            stale_days=read.value("STALE_DAYS", _days, 7),
+            storage_days=read.value("STORAGE_DAYS", _days, 0),
             result_limit=read.value(
                 "RESULT_LIMIT", _whole(1024, 64 << 20, "bytes from 1024 to 67108864"), 1 << 20
             ),
+            lease_ttl=read.value("LEASE_TTL", _whole(2, 3600, "seconds from 2 to 3600"), 30),
+            max_worker_deaths=read.value("MAX_WORKER_DEATHS", _whole(1, 1000, "a number from 1 to 1000"), 5),
             language=read.value("CALLBOARD_LANGUAGE", _one_of(LANGUAGES), "ko"),
             llm_base_url=read.optional("LLM_BASE_URL", _url(("http", "https"), "https://host/v1")),
             llm_model=read.optional("LLM_MODEL", str),
@@ -239,6 +256,10 @@ def _whole(least: int, most: int, expected: str) -> Callable[[str], int]:
 
 def _bytes(most: int) -> Callable[[str], int]:
     return _whole(1024, most, f"bytes from 1024 to {most}")
+
+
+def _days(text: str) -> int:
+    return _whole(0, 36_500, "days from 1 to 36500, or 0 for ever")(text)
 
 
 def _listed(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .keys import FINAL_STATE_TTL, LEASE_TTL, Keys
+from .keys import FINAL_STATE_TTL, Keys
 from .redis_client import ThreadClients
 from .scripts import Script, source
 
@@ -94,11 +94,12 @@ class Begun:
     """The board's answer to a begin.
 
     Attributes:
-        verdict: ``go``, ``done``, ``closed``, ``stale``, ``busy`` or ``unknown`` (see ``lua/begin.lua``).
+        verdict: ``go``, ``exhausted``, ``done``, ``closed``, ``stale``, ``busy`` or ``unknown`` (see
+            ``lua/begin.lua``).
         token: the fencing token of this run, shown again at each report.
         attempt: how often the task has begun, this time included.
         inputs: results of the parallel stage before, in order; None where there is none.
-        alive_for: with ``busy``, milliseconds for which the other run is known to be alive.
+        alive_for: with ``busy``, milliseconds for which the other run's worker is known to be alive.
     """
 
     verdict: str
@@ -136,12 +137,16 @@ class Board:
         clients: connections to the board's Redis.
         keys: names of its keys.
         status_ttl: seconds that a status array lives after its last change.
+        max_worker_deaths: how many workers may die under a task before it fails.
     """
 
-    def __init__(self, clients: ThreadClients, keys: Keys, *, status_ttl: int = 3600) -> None:
+    def __init__(
+        self, clients: ThreadClients, keys: Keys, *, status_ttl: int = 3600, max_worker_deaths: int = 5
+    ) -> None:
         self.clients = clients
         self.keys = keys
         self.status_ttl = status_ttl
+        self.max_worker_deaths = max_worker_deaths
 
     def apply(self, transition: Transition) -> Any:
         """Run one transition and return the script's answer.
@@ -152,7 +157,7 @@ class Board:
         return _script(transition.name)(self.clients.get(), transition.keys, transition.arguments)
 
     def keys_of(self, place: Place) -> list[str]:
-        """KEYS of every transition: live hash, status array, event stream, message stream."""
+        """KEYS of every transition: live hash, status array, event stream, message stream, open chains."""
         if place.chain_id:
             return self._chain_keys(place.chain_id)
         return self._keys(self.keys.lone(place.task_id), place.task_id)
@@ -162,7 +167,7 @@ class Board:
 
     def _keys(self, live: str, identity: str) -> list[str]:
         keys = self.keys
-        return [live, keys.array(identity), keys.events, keys.messages(identity)]
+        return [live, keys.array(identity), keys.events, keys.messages(identity), keys.open]
 
     def post(
         self,
@@ -217,32 +222,33 @@ class Board:
                     retries,
                     self.status_ttl,
                     LONE_TASK_TTL,
-                    LEASE_TTL * 1000,
+                    self.keys.life(""),
+                    self.max_worker_deaths,
                 ],
             )
         )
         verdict = answer[0].decode()
         if verdict == "busy":
             return Begun(verdict, alive_for=int(answer[1]))
-        if verdict != "go":
+        if verdict not in ("go", "exhausted"):
             return Begun(verdict)
         inputs = answer[3] if len(answer) > 3 else None
         return Begun(verdict, answer[1].decode(), int(answer[2]), json.loads(inputs) if inputs else None)
 
-    def renew(self, runs: Sequence[tuple[Place, str]]) -> int:
-        """Prove that runs (each with its token) are alive. One round trip for all.
+    def lost(self, runs: Sequence[tuple[Place, str]]) -> list[int]:
+        """Which of these runs (each with its token) have lost their tasks. One round trip for all.
 
         Returns:
-            The number of those that still held their tasks.
+            Their indexes, from 0.
 
         Raises:
             redis.RedisError: the server does not answer or refuses.
         """
         keys = [self.keys_of(place)[0] for place, _ in runs]
-        arguments: list[Any] = [LEASE_TTL * 1000]
+        arguments: list[Any] = []
         for place, token in runs:
             arguments += [f"{place.stage}.{place.member}", token]
-        return int(self.apply(Transition("renew", keys, arguments)))
+        return [index - 1 for index in self.apply(Transition("lost", keys, arguments))]
 
     def progress(self, place: Place, token: str, percent: int | None, metadata: str, log: str | None) -> bool:
         """Report from inside a stage. One round trip.
@@ -268,10 +274,15 @@ class Board:
         return self._ending("finish", place, token, metadata, result)
 
     def retry(
-        self, place: Place, token: str, metadata: str, error: str, traceback: str, retries: int
+        self, place: Place, token: str, metadata: str, error: str, traceback: str, retries: int, due: int
     ) -> Transition:
-        """The transition of a task that has failed and will be tried again as number ``retries``."""
-        return self._ending("retry", place, token, metadata, error[:ERROR_LENGTH], traceback, retries)
+        """The transition of a task that has failed and will be tried again.
+
+        Parameters:
+            retries: the number of that try.
+            due: millisecond of the epoch at which it is due.
+        """
+        return self._ending("retry", place, token, metadata, error[:ERROR_LENGTH], traceback, retries, due)
 
     def fail(
         self, place: Place, token: str, metadata: str, error: str, traceback: str, chain_error: str
@@ -279,6 +290,10 @@ class Board:
         """The transition of a task that has failed for good."""
         log = encode(chain_error[:ERROR_LENGTH])
         return self._ending("fail", place, token, metadata, error[:ERROR_LENGTH], traceback, chain_error, log)
+
+    def give_back(self, place: Place, token: str, metadata: str) -> Transition:
+        """The transition of a task that a worker lets go before its end, as it shuts down."""
+        return self._ending("give_back", place, token, metadata)
 
     def _ending(self, name: str, place: Place, token: str, metadata: str, *more: Any) -> Transition:
         arguments = [
@@ -304,6 +319,33 @@ class Board:
         arguments = [chain_id, now(), self.status_ttl, "" if from_stage is None else from_stage]
         return Transition("resume", self._chain_keys(chain_id), arguments)
 
+    def resend(self, chain_id: str, stage: int, queues: str) -> Transition:
+        """The transition that sends those messages of a stage again whose tasks nobody owns.
+
+        Parameters:
+            queues: namespace of the queues in Redis; empty where they are elsewhere.
+        """
+        return Transition("resend", self._chain_keys(chain_id), [chain_id, stage, self.keys.life(""), queues])
+
+    def overlooked(self, queues: str, *, next_look: float, most: int) -> tuple[list[str], int]:
+        """The sweep's look at the open chains whose turn it is.
+
+        Parameters:
+            queues: as :meth:`resend` has it.
+            next_look: seconds until these chains are looked at again.
+            most: how many to look at.
+
+        Returns:
+            The ids of chains of which a task has no owner, or of which the live state is gone; and the number
+            of those that were looked at.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        arguments = [self.keys.live(""), self.keys.life(""), queues, int(next_look * 1000), most]
+        *found, looked_at = self.apply(Transition("overlooked", [self.keys.open], arguments))
+        return [chain_id.decode() for chain_id in found], int(looked_at)
+
     def restore(
         self, chain_id: str, fields: dict[str, Any], array: list[dict[str, Any]], ended: bool
     ) -> None:
@@ -312,7 +354,7 @@ class Board:
         Raises:
             redis.RedisError: the server does not answer or refuses.
         """
-        arguments: list[Any] = [self.status_ttl, FINAL_STATE_TTL if ended else 0, encode(array)]
+        arguments: list[Any] = [chain_id, self.status_ttl, FINAL_STATE_TTL if ended else 0, encode(array)]
         for field, value in fields.items():
             arguments += [field, value]
         self.apply(Transition("restore", self._chain_keys(chain_id), arguments))

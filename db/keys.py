@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 #: Seconds that the live state stays readable after a chain's end.
 FINAL_STATE_TTL = 3600
-#: Seconds that a run counts as alive after its last proof of life.
-LEASE_TTL = 30
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,30 @@ class Keys:
         return f"video:{video_id}:status"
 
     @property
+    def workers(self) -> str:
+        """Hash: worker id → what is known of the worker, as JSON, until the sweep has buried it."""
+        return f"{self.namespace}:workers"
+
+    def life(self, worker_id: str) -> str:
+        """String: there while the worker is alive (``middleware/lease.py``)."""
+        return f"{self.namespace}:life:{worker_id}"
+
+    @property
+    def open(self) -> str:
+        """Sorted set: chains that have not ended, by the millisecond of the sweep's next look at each."""
+        return f"{self.namespace}:open"
+
+    @property
+    def sweeper(self) -> str:
+        """String: held by the clock that sweeps; the others stand by."""
+        return f"{self.namespace}:sweeper"
+
+    @property
+    def epoch(self) -> str:
+        """String: there since the ledger was last compared with a Redis that had been emptied."""
+        return f"{self.namespace}:epoch"
+
+    @property
     def recorders(self) -> str:
         """The events stream's consumer group."""
         return "recorders"
@@ -67,3 +89,8 @@ class Keys:
     def progress(self) -> str:
         """Channel: progress messages of workflows that name no channel of their own."""
         return f"{self.namespace}:progress"
+
+    @property
+    def pruner(self) -> str:
+        """String: there for most of an hour after a clock has begun to prune; the others stand by."""
+        return f"{self.namespace}:pruner"

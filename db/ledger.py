@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
@@ -168,6 +168,34 @@ class Ledger:
                 if found:
                     return str(found[0][0])
         raise self._conflict([chain])
+
+    def open_chains(self, after: int, limit: int, *, older_than: float) -> list[tuple[int, str]]:
+        """Chains that have not ended as far as the ledger knows, by the number of their row.
+
+        Parameters:
+            after: the number of the last row that was read; 0 for the first page.
+            older_than: seconds since their creation, at least.
+
+        Returns:
+            Up to ``limit`` pairs of a row's number and a chain id.
+
+        Raises:
+            LedgerUnavailable: the database did not answer.
+        """
+        model: Any = ChainExecution
+        rows = (
+            model.select(model.id, model.chain_id)
+            .where(
+                model.id > after,
+                model.status.in_([ProcessStatus.PENDING.value, ProcessStatus.STARTED.value]),
+                model.created_at < utc_now() - timedelta(seconds=older_than),
+            )
+            .order_by(model.id)
+            .limit(limit)
+            .tuples()
+        )
+        with session(self.database) as database:
+            return list(rows.execute(database))
 
     def withdraw_chains(self, chain_ids: Sequence[str]) -> int:
         """Delete rows that no event has reached: the undo of a start that could not reach Redis.

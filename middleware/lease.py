@@ -1,58 +1,93 @@
-"""Leases: proof that a run is alive, renewed from a thread of the worker process.
+"""The lease of a worker process: proof that it is alive, and with it every run that it has begun.
 
-A second delivery of a message is put off for as long as the first one's run is known to be alive.
+A second delivery of a message is put off for as long as the first one's worker is known to be alive. The
+proof is a Redis key that expires, renewed by a helper process (``lifeline.py``).
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 
 import redis
 from dramatiq.logging import get_logger
 
-from db.board import Board, Place
-from db.keys import LEASE_TTL
+from db.workers import WorkerFacts, Workers
 
-#: Seconds between two renewals: two may fail before a lease runs out.
-RENEWAL_INTERVAL = LEASE_TTL / 3
+#: Seconds between two looks at whether the helper process still runs.
+SUPERVISION_INTERVAL = 1.0
+#: Seconds that it has to take the proof of life away.
+END_TIMEOUT = 2.0
 
 
-class LeaseKeeper:
-    """Renews the leases of this process's runs from their begin until their messages are settled."""
+class Lease:
+    """Keeps one worker process known to be alive.
 
-    def __init__(self, board: Board) -> None:
+    Parameters:
+        workers: where that is written.
+        ttl: seconds that a proof of life counts.
+    """
+
+    def __init__(self, workers: Workers, ttl: int) -> None:
         self.logger = get_logger(__name__, type(self))
-        self.board = board
-        self._held: dict[tuple[Place, str], None] = {}
+        self.workers = workers
+        self.ttl = ttl
+        self._lifeline: subprocess.Popen[bytes] | None = None
         self._stop_asked = threading.Event()
 
-    def start(self) -> None:
-        """Start the thread."""
+    def start(self, worker_id: str, facts: WorkerFacts) -> None:
+        """Make the worker known before it takes a message, and start its lifeline."""
+        try:
+            self.workers.register(worker_id, facts, self.ttl)
+        except redis.RedisError as error:
+            self.logger.warning("The worker is not known to be alive while Redis is away: %s", error)
+        told = {
+            "url": self.workers.clients.url,
+            "ttl": self.ttl,
+            "pid": facts.pid,
+            "worker": worker_id,
+            "facts": facts.as_json(),
+            "registry": self.workers.keys.workers,
+            "life": self.workers.keys.life(worker_id),
+        }
         self._stop_asked.clear()
-        threading.Thread(target=self._keep, name="leases", daemon=True).start()
+        self._launch(told)
+        threading.Thread(target=self._supervise, args=[told], name="lease", daemon=True).start()
 
     def stop(self) -> None:
-        """Let the thread end."""
+        """Let the lifeline take the proof away; the sweep gives back what the worker may have left."""
         self._stop_asked.set()
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is None or lifeline.stdin is None:
+            return
+        lifeline.stdin.close()
+        try:
+            lifeline.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            # Redis is away: the proof runs out by itself.
+            lifeline.kill()
+            lifeline.wait()
 
-    def hold(self, place: Place, token: str) -> None:
-        """Renew the lease of a run from now on."""
-        self._held[place, token] = None
+    def _launch(self, told: dict[str, object]) -> None:
+        try:
+            lifeline = subprocess.Popen(
+                [sys.executable, "-m", "middleware.lifeline"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+            )
+            assert lifeline.stdin is not None
+            lifeline.stdin.write(json.dumps(told).encode() + b"\n")
+            lifeline.stdin.flush()
+        except OSError as error:
+            self.logger.error("The worker's lifeline cannot be started: %s", error)
+        else:
+            self._lifeline = lifeline
 
-    def release(self, place: Place, token: str) -> None:
-        """Renew it no longer."""
-        self._held.pop((place, token), None)
-
-    def _keep(self) -> None:
-        in_outage = False
-        while not self._stop_asked.wait(RENEWAL_INTERVAL):
-            held = list(self._held)
-            if not held:
-                continue
-            try:
-                self.board.renew(held)
-                in_outage = False
-            except redis.RedisError as error:
-                if not in_outage:
-                    self.logger.warning("Leases cannot be renewed while Redis is away: %s", error)
-                in_outage = True
+    def _supervise(self, told: dict[str, object]) -> None:
+        while not self._stop_asked.wait(SUPERVISION_INTERVAL):
+            lifeline = self._lifeline
+            if lifeline is None or lifeline.poll() is not None:
+                self.logger.warning("The worker's lifeline has ended; it gets another.")
+                self._launch(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -46,16 +47,21 @@ class Run:
     Attributes:
         place: the chain, stage and member, and the task's id.
         stage_name: as shown in the status array.
+        message: by which it was delivered.
         broker, board: where it came from and where it reports.
         token: the fencing token that the begin was given.
         attempt: how often the task has begun, this time included.
         metadata, percent, reported: what the stage has reported, and whether it has at all.
         retry: the message that Retries wants sent, caught on its way; its ``eta`` option says when.
         hand_over: set when the outcome is known.
+        thread_id: where its body executes; None before and after.
+        interrupted: whether ``RunLost`` has been raised in that thread.
+        guard: held while one of the two changes.
     """
 
     place: Place
     stage_name: str
+    message: MessageProxy
     broker: Broker
     board: Board
     token: str
@@ -65,6 +71,9 @@ class Run:
     reported: bool = False
     retry: Message[Any] | None = None
     hand_over: HandOver | None = None
+    thread_id: int | None = None
+    interrupted: bool = False
+    guard: threading.Lock = field(default_factory=threading.Lock)
     _started: float = field(default_factory=time.monotonic)
 
     def report(self, percent: float | None, log: str | None, metadata: dict[str, Any]) -> None:

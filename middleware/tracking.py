@@ -8,7 +8,7 @@ the hand-over, which the consumer carries out at ack or nack: see ``actors/redis
     task_postrun   after_process_message, a result  → finish
     task_retry     … an exception, and a retry      → retry
     task_failure   … an exception, and none         → fail
-    task_revoked   the begin's verdict, or RunLost out of progress()
+    task_revoked   the begin's verdict, or RunLost out of the body
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import redis
 from dramatiq import Actor, Broker, Message, MessageProxy
@@ -26,10 +28,12 @@ from dramatiq.common import current_millis
 from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware, Pipelines, SkipMessage
 
-from callboard.errors import ResultError
+from callboard.errors import ResultError, WorkerDied
 from db.board import Begun, Board, Place, encode
+from db.workers import WorkerFacts, Workers
 
-from .lease import LeaseKeeper
+from .lease import Lease
+from .revocation import Revocation, interruptible
 from .run import HandOver, Run, RunLost, run_of, set_current_run
 
 #: The message option that names a task's place: ``{"chain": id, "stage": 1, "member": 0}``.
@@ -50,15 +54,24 @@ class Tracking(Middleware):
         restore: called with a chain id when the board has forgotten the chain; writes it back from the
             ledger and returns whether there was one.
         result_limit: bytes of JSON that a stage may return.
+        lease_ttl: seconds that a worker counts as alive after its last proof of life.
     """
 
-    def __init__(self, board: Board, *, restore: Callable[[str], bool], result_limit: int = 1 << 20) -> None:
+    def __init__(
+        self,
+        board: Board,
+        *,
+        restore: Callable[[str], bool],
+        result_limit: int = 1 << 20,
+        lease_ttl: int = 30,
+    ) -> None:
         self.logger = get_logger(__name__, type(self))
         self.board = board
         self.restore = restore
         self.result_limit = result_limit
-        self.worker = f"{socket.gethostname()}:{os.getpid()}"
-        self.leases = LeaseKeeper(board)
+        self.worker = _new_worker_id()
+        self.lease = Lease(Workers(board.clients, board.keys), lease_ttl)
+        self.revocation = Revocation(board)
         self._stopping = threading.Event()
 
     @property
@@ -69,22 +82,47 @@ class Tracking(Middleware):
         # A lost run is no news for the error log, and nothing to retry.
         expected = actor.options.get("throws") or ()
         actor.options["throws"] = (*(expected if isinstance(expected, tuple) else (expected,)), RunLost)
+        actor.fn = interruptible(actor.fn)
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
-        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.worker = _new_worker_id()
         self._stopping.clear()
-        self.leases.start()
+        facts = WorkerFacts(
+            broker=getattr(broker, "broker_id", ""),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=sorted(worker.consumer_whitelist or broker.get_declared_queues()),
+            threads=worker.worker_threads,
+            started=round(time.time(), 3),
+        )
+        self.lease.start(self.worker, facts)
+        self.revocation.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         self._stopping.set()
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
-        self.leases.stop()
+        self.revocation.stop()
+        for run in self.revocation.runs:
+            if run.hand_over is None:
+                self._give_back(run)
+        self.lease.stop()
+
+    def _give_back(self, run: Run) -> None:
+        """What has not ended within the limit goes to another worker at once; this run is fenced."""
+        self.revocation.remove(run)
+        transition = self.board.give_back(run.place, run.token, run.final_metadata())
+        try:
+            run.broker.give_back(run.message, transition)  # type: ignore[attr-defined]
+        except redis.RedisError as error:
+            self.logger.warning("Message %s goes back when Redis is: %s", run.message.message_id, error)
+        else:
+            self.logger.info("Message %s goes back: the worker shuts down.", run.message.message_id)
 
     def after_ack(self, broker: Broker, message: MessageProxy) -> None:
         run = run_of(message)
         if run is not None:
-            self.leases.release(run.place, run.token)
+            self.revocation.remove(run)
 
     after_nack = after_ack
 
@@ -107,13 +145,14 @@ class Tracking(Middleware):
         if begun.verdict == "busy":
             # Another run is alive: this delivery looks again when that is no longer known.
             message.options["eta"] = current_millis() + begun.alive_for
-        if begun.verdict != "go":
+        if begun.verdict not in ("go", "exhausted"):
             self.logger.info("Message %s is not run: its task is %s.", message.message_id, begun.verdict)
             raise SkipMessage(f"the task is {begun.verdict}")
         actor = broker.get_actor(message.actor_name)
         run = Run(
             place=place,
             stage_name=actor.options.get("stage_name", actor.actor_name),
+            message=message,
             broker=broker,
             board=self.board,
             token=begun.token,
@@ -124,7 +163,12 @@ class Tracking(Middleware):
         # Dramatiq warns of a result that goes nowhere; ours goes onto the board.
         message.options.setdefault("pipe_target", False)
         message.__dict__["run"] = run
-        self.leases.hold(place, begun.token)
+        if begun.verdict == "exhausted":
+            deaths = self.board.max_worker_deaths
+            died = WorkerDied(f"the worker died {deaths} times in this stage (out of memory?)")
+            run.hand_over = self._failed(run, message, died)
+            raise SkipMessage(str(died))
+        self.revocation.add(run)
         set_current_run(run)
 
     def _place_of(self, broker: Broker, message: MessageProxy) -> Place | None:
@@ -206,7 +250,7 @@ class Tracking(Middleware):
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         run = run_of(message)
         set_current_run(None)
-        if run is not None:
+        if run is not None and run.hand_over is None:
             reason = SkipMessage(f"stage {run.stage_name} was skipped: too old, or by its own wish")
             run.hand_over = self._failed(run, message, reason)
 
@@ -236,15 +280,16 @@ class Tracking(Middleware):
     def _retried(self, run: Run, exception: BaseException) -> HandOver:
         message = run.retry
         assert message is not None
-        retries = int(message.options.get("retries", 0))
+        retries, due = int(message.options.get("retries", 0)), int(message.options.get("eta", 0))
         error = describe(exception)
         transition = self.board.retry(
             run.place,
             run.token,
-            run.final_metadata(error=error, retries=retries, retry_at=message.options.get("eta", 0) / 1000),
+            run.final_metadata(error=error, retries=retries, retry_at=due / 1000),
             error,
             trace(exception),
             retries,
+            due,
         )
         return HandOver(transition, [message])
 
@@ -260,6 +305,11 @@ class Tracking(Middleware):
             f"Task {message.actor_name} failed: {error}",
         )
         return HandOver(transition, successors(message, None))
+
+
+def _new_worker_id() -> str:
+    # A process's number comes again, in containers often at once.
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
 def successors(message: MessageProxy, result: Any, *, ignore: bool = False) -> list[Message[Any]]:

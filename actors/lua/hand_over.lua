@@ -4,10 +4,10 @@
 -- The broker puts two texts in front: `transition`, one of the board's scripts, and `dispatch`, Dramatiq's
 -- own script, each wrapped in a function of that name.
 --
--- KEYS: live hash, status array, event stream, message stream, the broker's namespace
+-- KEYS: live hash, status array, event stream, message stream, open chains, the broker's namespace
 -- ARGV: how many arguments the transition takes, those arguments,
 --       timestamp, broker id, heartbeat timeout, dead message ttl, unpack size (for dispatch),
---       queue, "ack" | "nack" | "", redis message id (of the message that is settled),
+--       queue, "ack" | "nack" | "requeue" | "drop" | "", redis message id (of the message that is settled),
 --       then for each message: queue, redis message id, data
 -- Returns: what the transition returns. Messages go out when its second value is "next", or a list of the
 --          indexes of those that go out.
@@ -22,7 +22,7 @@ local function take(count)
     return values
 end
 
-local namespace = KEYS[5]
+local namespace = KEYS[6]
 local arguments = take(tonumber(take(1)[1]))
 local facts = take(5)
 local settled = take(3)
@@ -41,7 +41,7 @@ local function enqueue(at)
     end
 end
 
-local answer = transition({KEYS[1], KEYS[2], KEYS[3], KEYS[4]}, arguments)
+local answer = transition({KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]}, arguments)
 local fire = answer[2]
 if fire == "next" then
     for at = taken + 1, #ARGV, 3 do
@@ -52,7 +52,16 @@ elseif type(fire) == "table" then
         enqueue(taken + 3 * index - 2)
     end
 end
-if settled[2] ~= "" then
-    send(settled[2], settled[1], settled[3])
+local queue, verb, id = settled[1], settled[2], settled[3]
+if answer[1] == "stale" or verb == "drop" then
+    -- The run has lost its task. A message that was sent since has the same id: its data must stay.
+    verb = "ack"
+    if redis.call("LPOS", namespace .. ":" .. queue, id) then
+        redis.call("SREM", namespace .. ":__acks__." .. facts[2] .. "." .. queue, id)
+        verb = ""
+    end
+end
+if verb ~= "" then
+    send(verb, queue, id)
 end
 return answer

@@ -1,13 +1,14 @@
 -- begin: a worker takes a task and is told whether to go on.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id ("" for a task of no chain), stage, member, task id, actor, now, worker,
 --       retries (as the message says), status ttl, lone ttl (seconds that a task of no chain is kept),
---       lease ttl (milliseconds)
--- Returns: {"go", token, attempt, results of the members before or false}, or {"done"} the task has
---          succeeded before, {"closed"} task or chain has ended otherwise, {"stale"} a newer message of
---          the task is on its way, {"busy", milliseconds} another run is known to be alive for so long,
---          {"unknown"} nothing is on the board
+--       key of a worker's life without the worker's id, deaths of workers that a task survives
+-- Returns: {"go", token, attempt, results of the members before or false}, {"exhausted", token, attempt,
+--          false} the run may only fail: too many workers have died under the task, or {"done"} the task
+--          has succeeded before, {"closed"} task or chain has ended otherwise, {"stale"} a newer message
+--          of the task is on its way, {"busy", milliseconds} the worker of another run is known to be
+--          alive for so long, {"unknown"} nothing is on the board
 
 -- include transition
 local chain_id, stage, now = ARGV[1], ARGV[2], ARGV[6]
@@ -29,23 +30,28 @@ end
 if tonumber(ARGV[8]) < (task.retries or 0) or chain.state.current ~= of.number then
     return {"stale"}
 end
-local moment = milliseconds()
-if (task.status == "STARTED" or task.status == "RUNNING") and (task.lease or 0) > moment then
-    return {"busy", task.lease - moment}
+if task.status == "STARTED" or task.status == "RUNNING" then
+    local alive_for = redis.call("PTTL", ARGV[11] .. task.worker)
+    if alive_for > 0 then
+        return {"busy", alive_for}
+    end
+    task.deaths = (task.deaths or 0) + 1
 end
 
 task.token, task.attempt = task.token + 1, task.attempt + 1
 task.status, task.progress, task.worker = "STARTED", 1, ARGV[7]
 task.task, task.actor = ARGV[4], ARGV[5]
-task.metadata, task.finished = nil, nil
+task.metadata, task.finished, task.due = nil, nil, nil
 task.started, task.retries = task.started or now, task.retries or 0
 local first = chain.state.status == "PENDING"
 if first then
     chain.state.status, chain.state.started = "STARTED", now
 end
-task.lease = moment + ARGV[11]
 show(chain_id, chain, of, task, now, ARGV[9], 0, "", {}, first)
 
+if (task.deaths or 0) >= tonumber(ARGV[12]) then
+    return {"exhausted", tostring(task.token), task.attempt, false}
+end
 local inputs = false
 if of.number > 1 then
     local count = tonumber(redis.call("HGET", live, (of.number - 1) .. ":members"))

@@ -1,6 +1,6 @@
 -- fail: a task has failed for good. Its chain fails with it, unless the stage may go on without the member.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), error,
 --       traceback, chain error, log (JSON string)
 -- Returns: {"recorded", "next" | "end" | "wait"}, {"repeated"}, {"stale"}

@@ -1,6 +1,6 @@
 -- finish: a task has succeeded.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id, stage, member, token, now, status ttl, final ttl, metadata (JSON object), result (JSON)
 -- Returns: {"recorded", "next" | "end" | "wait"}, {"repeated"} the same run has said so before,
 --          {"stale"} another run has taken over

@@ -1,6 +1,6 @@
 -- post: a chain goes onto the board. Posting a chain that is there already changes nothing.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id, status ttl, now, channel, facts (JSON), plan (JSON), then for each stage
 --       title (JSON string), number of members (0 unless parallel), policy
 -- Returns: {"recorded", "next"} or {"repeated"}
@@ -29,4 +29,5 @@ for stage = 1, chain.stages do
         (entry_of(chain_id, chain, of, {status = "PENDING", member = 0}, now)))
 end
 write_array(chain, ttl)
+watch(chain_id)
 return {"recorded", "next"}

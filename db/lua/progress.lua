@@ -1,6 +1,6 @@
 -- progress: a running task reports.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id, stage, member, token, now, status ttl, percent ("" leaves it), metadata (JSON object),
 --       log (JSON string or "")
 -- Returns: "go", or "stale" when another run has taken over or the chain has ended: the body should stop

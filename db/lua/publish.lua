@@ -1,6 +1,6 @@
 -- publish: a progress message sent by hand, kept in the stream as those of the transitions are.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: message, channel for a run that the board does not know, seconds that its stream is kept then
 -- Returns: nothing
 

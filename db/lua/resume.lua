@@ -1,7 +1,7 @@
 -- resume: an ended chain goes on from a stage; what has succeeded there and before is kept, unless the
 -- stage was asked for by number.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id, now, status ttl, stage ("" = the first that is not SUCCESS)
 -- Returns: {"recorded", {indexes of the members to send, from 1}, stage}, {"closed", status} the chain has
 --          not ended or has nothing left to do, {"unknown"}
@@ -69,5 +69,6 @@ state.seq = state.seq + 1
 local state_text = cjson.encode(state)
 redis.call("HSET", live, "state", state_text)
 write_array(chain, ttl)
+watch(chain_id)
 emit(chain_id, chain, state_text, nil, nil, {})
 return {"recorded", send, first}

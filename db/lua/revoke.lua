@@ -1,8 +1,8 @@
 -- revoke: a chain is called off. What is open of its current stage ends REVOKED and its runs are fenced.
 --
--- KEYS: live hash, status array, event stream, message stream
+-- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id, now, status ttl, final ttl, reason
--- Returns: {"recorded", member, status before, ...}, {"closed", status}, {"unknown"}
+-- Returns: {"recorded", stage, member, status before, ...}, {"closed", status}, {"unknown"}
 
 -- include transition
 local now = ARGV[2]
@@ -16,7 +16,7 @@ if TERMINAL[state.status] then
 end
 local planned = planned_tasks(state.current)
 local _, of = read(state.current, 0)
-local receipt = {"recorded"}
+local receipt = {"recorded", state.current}
 for member = (of.members > 0 and 1 or 0), of.members do
     local chain, _, task = read(state.current, member)
     if not TERMINAL[task.status] then

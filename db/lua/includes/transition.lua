@@ -1,5 +1,5 @@
 -- What every transition shares. KEYS[1] live hash, KEYS[2] status array, KEYS[3] event stream,
--- KEYS[4] stream of the chain's progress messages.
+-- KEYS[4] stream of the chain's progress messages, KEYS[5] the open chains (sorted set: next look of the sweep).
 --
 -- Fields of the live hash, with S a stage's number and T a task, "S.M" (M is 0 for the only task of a
 -- stage, from 1 for the members of a parallel one):
@@ -8,12 +8,15 @@
 --   S:title S:members S:policy      of a stage: JSON string, number of members or 0, "fail" | "continue"
 --   state                           JSON object: the chain, see NEW_STATE; moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
---                                   finished worker task actor metadata error lease (the millisecond, by
---                                   Redis' clock, until which the run is known to be alive)
+--                                   finished worker task actor metadata error; deaths: how many workers
+--                                   have died under it; due: millisecond at which its retry is due
 --   T:result final                  JSON: what a task, and the chain, returned
 --   S:entry                         JSON: the stage's object in the status array
 
-local live, array, stream, messages = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local live, array, stream, messages, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+
+-- Milliseconds after which the sweep looks at a chain that has moved onto the board.
+local FIRST_LOOK = 15000
 
 local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
 local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"progress":[0]}'
@@ -219,12 +222,17 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, c
     if TERMINAL[state.status] then
         redis.call("EXPIRE", live, final_ttl)
         redis.call("EXPIRE", messages, final_ttl)
+        redis.call("ZREM", open, chain_id)
     end
 end
 
 local function milliseconds()
     local time = redis.call("TIME")
     return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function watch(chain_id)
+    redis.call("ZADD", open, milliseconds() + FIRST_LOOK, chain_id)
 end
 
 -- Whether this run may still end the task: it holds the newest token and the task is in its hands.

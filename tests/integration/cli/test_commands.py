@@ -227,7 +227,7 @@ def test_revoke_stops_a_running_stage(house: Shell, tmp_path: Path) -> None:
     chain_id = house.start(gate=tmp_path / "never")
     wait_until(lambda: house.entries(chain_id)[0]["process_status"] == "RUNNING")
     revoked = house.call("revoke", chain_id, "--reason", "the house is empty")
-    assert revoked.stdout == f"{chain_id} revoked (its task was running)\n"
+    assert revoked.stdout == f"{chain_id} revoked (stage 1 was RUNNING: told to stop)\n"
     shown = house.call("status", chain_id)
     assert shown.returncode == 1
     assert "the house is empty" in shown.stdout

@@ -17,6 +17,7 @@ from actors.application import Application
 from actors.workflow import Workflow, parallel, stage, task_id
 from db.board import Place
 from db.models import TaskLog
+from db.workers import WorkerFacts, Workers
 
 Work = Callable[..., Worker]
 
@@ -73,21 +74,22 @@ def test_a_run_that_was_taken_over_changes_nothing(
 
     chain_id = Workflow("fenced", [body, after]).start({})
     board, place = application.board, Place(chain_id, 1, 0, task_id(chain_id, 1, 0))
+    workers = Workers(board.clients, board.keys)
+    workers.register("zombie", WorkerFacts("", "host", 1, ["default"], 1, 0.0), 30)
     zombie = board.begin(place, actor="body", worker="zombie", retries=0)
     early = board.begin(place, actor="body", worker="heir", retries=0)
     assert early.verdict == "busy"
-    assert 29_000 < early.alive_for <= 30_000
-    assert board.renew([(place, zombie.token), (place, "77")]) == 1
-    monkeypatch.setattr("db.board.LEASE_TTL", 0)
-    board.renew([(place, zombie.token)])
+    assert 25_000 < early.alive_for <= 30_000
+    assert board.lost([(place, zombie.token), (place, "77")]) == [1]
+    board.clients.get().delete(board.keys.life("zombie"))
     heir = board.begin(place, actor="body", worker="heir", retries=0)
     assert (zombie.verdict, heir.verdict) == ("go", "go")
-    assert board.renew([(place, zombie.token)]) == 0
+    assert board.lost([(place, zombie.token), (place, heir.token)]) == [0]
     assert not board.progress(place, zombie.token, 50, "{}", None)
     before = board.chain(chain_id), board.array(chain_id)
     for transition in (
         board.finish(place, zombie.token, "{}", '"zombie"'),
-        board.retry(place, zombie.token, "{}", "error", "trace", 1),
+        board.retry(place, zombie.token, "{}", "error", "trace", 1, 0),
         board.fail(place, zombie.token, "{}", "error", "trace", "error"),
     ):
         assert board.apply(transition) == [b"stale"]
@@ -99,11 +101,12 @@ def test_a_run_that_was_taken_over_changes_nothing(
     assert board.begin(place, actor="body", worker="late", retries=0).verdict == "done"
 
 
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_a_second_delivery_waits_while_the_first_runs(
-    application: Application, work: Work, monkeypatch: pytest.MonkeyPatch
+    build_application: Any, work: Work, broker: str, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr("db.board.LEASE_TTL", 1)
-    monkeypatch.setattr("middleware.lease.RENEWAL_INTERVAL", 0.3)
+    elsewhere = {"BROKER_URL": request.getfixturevalue("rabbit_url")} if broker == "rabbitmq" else {}
+    application = build_application(LEASE_TTL="2", **elsewhere)
     gate, calls = threading.Event(), []
 
     @stage
@@ -118,11 +121,11 @@ def test_a_second_delivery_waits_while_the_first_runs(
     wait_until(lambda: calls)
     application.broker.enqueue(workflow.first_messages(chain_id, "twice")[0])
     # Longer than the lease: only its renewals keep the second delivery away.
-    threading.Event().wait(2.5)
+    threading.Event().wait(3.5)
     assert calls == ["once"]
     gate.set()
     assert ended(application, chain_id).final_result == "once"
-    threading.Event().wait(1.5)
+    threading.Event().wait(2.5)
     assert calls == ["once"]
 
 

@@ -1,0 +1,102 @@
+"""Why a body may run again: what happened to the run before it.
+
+A body that has completed and runs once more is a double. One kind is allowed, as nobody can prevent it: the
+run was lost between its effect and the record of its finish, because its worker died, or was taken for dead,
+or because Redis was emptied before the ledger had heard of the finish.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from .effects import Body
+from .observation import EMPTIED, Observation, Place
+
+#: Seconds of events that an emptied Redis may take with it: what the recorder had not written yet.
+UNRECORDED = 3.0
+#: Faults that keep workers from Redis.
+AWAY = ("cut_redis", "stall_redis", "pause_redis", "restart_redis")
+#: Faults that keep workers from the database.
+NO_DATABASE = ("restart_database", "pause_database", "cut_database")
+
+
+class Causes:
+    """Looks up what became of a run."""
+
+    def __init__(self, seen: Observation) -> None:
+        self.seen = seen
+        self.recorded = {
+            (event.chain, *event.place, str(event.task.get("token"))): event
+            for event in seen.events
+            if event.place is not None and event.task.get("status") == "SUCCESS"
+        }
+
+    def finish_of(self, body: Body) -> float | None:
+        """When the board recorded the finish of this run, if it was seen to do so."""
+        event = self.recorded.get((*body.place, body.token))
+        return None if event is None else event.at
+
+    def again(self, body: Body, later: Body) -> str:
+        """Why ``later`` may run the place of ``body`` again; empty where nothing allows it."""
+        if body.raised:
+            return f"it raised {body.raised}"
+        if emptied := self._emptied(body, later):
+            return emptied
+        if self.finish_of(body) is not None:
+            return ""
+        return self._died(body, later) or self._cut_off(body, later)
+
+    def _died(self, body: Body, later: Body) -> str:
+        died = self.seen.deaths.get(body.pid)
+        if died is not None and (body.ended_at or body.began_at) <= died <= later.began_at + 1:
+            return f"process {body.pid} was killed between its effect and its finish"
+        return ""
+
+    def _cut_off(self, body: Body, later: Body) -> str:
+        for strike in self.seen.struck("pause_worker", *AWAY):
+            seconds, stopped = strike.ended - strike.began, strike.name == "pause_worker"
+            meets = strike.began <= later.began_at and strike.ended >= body.began_at
+            if meets and stopped and body.pid in strike.pids:
+                return f"process {body.pid} was stopped for {seconds:.1f} s"
+            if meets and not stopped and seconds >= self.seen.lease / 2:
+                return f"its worker could not reach Redis for {seconds:.1f} s"
+        return ""
+
+    def _emptied(self, body: Body, later: Body) -> str:
+        ended_at = body.ended_at or body.began_at
+        for strike in self.seen.struck(*EMPTIED):
+            if ended_at >= strike.began - self.unrecorded(strike.began) and later.began_at >= strike.began:
+                return "Redis was emptied before the ledger knew of its finish"
+        return ""
+
+    def unrecorded(self, moment: float) -> float:
+        """Seconds of events before a moment that the ledger may not have had yet."""
+        seconds = UNRECORDED
+        for strike in self.seen.struck(*NO_DATABASE, *AWAY):
+            if strike.began <= moment <= strike.ended + 2 * UNRECORDED:
+                seconds = max(seconds, moment - strike.began + UNRECORDED)
+        # Events that a dead recorder had taken wait for another to claim them.
+        for died in self.seen.deaths.values():
+            if moment - 40 <= died <= moment:
+                seconds = max(seconds, moment - died + UNRECORDED)
+        return seconds
+
+
+def by_place(seen: Observation) -> dict[Place, list[Body]]:
+    """The runs of each place in the order in which they began; the plain actor's are left out."""
+    places: dict[Place, list[Body]] = defaultdict(list)
+    for body in seen.bodies:
+        if body.stage:
+            places[body.place].append(body)
+    return places
+
+
+def doubles(seen: Observation) -> Iterator[tuple[Body, Body, str]]:
+    """Bodies that completed and did so once more: both runs, and what allows it, or an empty text."""
+    causes = Causes(seen)
+    for runs in by_place(seen).values():
+        completed = [body for body in runs if body.completed]
+        for body, later in pairwise(completed):
+            yield body, later, causes.again(body, later)

@@ -1,0 +1,190 @@
+"""Servers of one's own, each in a temporary folder, on loopback, ended by its own process id.
+
+``start`` after ``stop`` or ``kill`` goes on with the same data on the same port. A server dies with the
+process that started it, however that ends (on Linux).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from callboard.embedded_binary import find_server
+from callboard.errors import EmbeddedError
+
+
+class Unavailable(Exception):
+    """This machine has no such server. Attributes: ``server`` (its name), ``reason``."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(f"{server} is not available: {reason}")
+        self.server = server
+        self.reason = reason
+
+
+class Server(ABC):
+    """One server process. ``with Server() as server:`` starts it, and ends it with its data."""
+
+    name: str
+    url: str
+    start_seconds = 30.0
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="callboard-server-"))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Any:
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What to run."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether it takes commands."""
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start it on the data it left, and return when it takes commands."""
+        assert not self.running
+        self.process = self._spawn(self.command())
+        deadline = time.monotonic() + self.start_seconds
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                log = (self.folder / "log").read_text(errors="replace")
+                raise RuntimeError(f"{self.name} did not start:\n{log[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it in an orderly way."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Let it answer nothing while its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """End it if it runs, and delete its data."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process is None:
+            return
+        if self.running:
+            self._signal(signal.SIGCONT)
+            self._signal(number)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def _spawn(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        def spawn() -> subprocess.Popen[bytes]:
+            with (self.folder / "log").open("ab") as log:
+                return subprocess.Popen(
+                    command,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent,  # noqa: PLW1509 (it calls into the kernel only)
+                    **options,
+                )
+
+        return _spawner.submit(spawn).result()
+
+
+class RedisServer(Server):
+    """``redis-server`` or ``valkey-server``, append-only file on, 64 logical databases."""
+
+    name = "Redis"
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            self.binary = find_server(self.folder)
+        except EmbeddedError as error:
+            self.remove()
+            raise Unavailable(self.name, str(error)) from None
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        options = {
+            "port": self.port,
+            "bind": "127.0.0.1",
+            "dir": self.folder,
+            "appendonly": "yes",
+            "save": "",
+            "databases": 64,
+            "maxmemory-policy": "noeviction",
+        }
+        (self.folder / "redis.conf").write_text(
+            "".join(f'{name} "{value}"\n' for name, value in options.items())
+        )
+        return [str(self.binary), str(self.folder / "redis.conf")]
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+# -- pieces ----------------------------------------------------------------------------------------------
+
+# The kernel ends a server with the *thread* that started it: this one lives as long as the process does.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="servers")
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    if _prctl:
+        _prctl(1, signal.SIGTERM)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,81 @@
+"""Both stores after a run: the ledger settled, and all that they say of its chains."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import redis
+
+from callboard.errors import LedgerUnavailable
+from db.board import Board
+from db.ledger import Ledger
+from middleware.recorder import Recorder
+
+from .effects import read_bodies
+from .observation import LiveChain, Observation, parse_live
+
+#: Chains whose live state one round trip reads.
+CHAINS_AT_ONCE = 100
+#: Seconds that both servers have to come back, and the ledger to take what is left.
+SETTLE_SECONDS = 60.0
+
+
+def read_boards(board: Board, chain_ids: list[str]) -> dict[str, LiveChain | None]:
+    """The live state of chains; None for those that the board does not know.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    found: dict[str, LiveChain | None] = {}
+    with redis.Redis.from_url(board.clients.url, socket_timeout=5) as client:
+        for start in range(0, len(chain_ids), CHAINS_AT_ONCE):
+            part = chain_ids[start : start + CHAINS_AT_ONCE]
+            pipe = client.pipeline(transaction=False)
+            for chain_id in part:
+                pipe.hgetall(board.keys.live(chain_id))
+            for chain_id, fields in zip(part, pipe.execute(), strict=True):
+                found[chain_id] = parse_live(fields)
+    return found
+
+
+def settle(board: Board, ledger: Ledger) -> int:
+    """Write what is in the stream, with no worker at work any more.
+
+    What recorders had taken when they died is claimed at once, as another would in half a minute.
+
+    Returns:
+        How many events are left.
+    """
+    recorder = Recorder(board.clients.url, board.keys, ledger)
+    keys = recorder.keys
+    left, deadline = -1, time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with redis.Redis.from_url(board.clients.url) as client:
+                left = int(client.xlen(keys.events))
+                if not left:
+                    break
+                recorder.record_once()
+                client.xautoclaim(
+                    keys.events, keys.recorders, recorder.consumer, min_idle_time=0, count=10_000
+                )
+        except (redis.RedisError, LedgerUnavailable):
+            time.sleep(0.5)
+    return left
+
+
+def read_stores(seen: Observation, board: Board, ledger: Ledger, effects: Path) -> None:
+    """Complete an observation with what both stores and the effects file say at the end.
+
+    Raises:
+        redis.RedisError, LedgerUnavailable: a server does not answer.
+    """
+    seen.boards = read_boards(board, list(seen.chains))
+    for chain_id in seen.chains:
+        record = ledger.read_chain(chain_id)
+        seen.rows[chain_id] = record
+        for task in record.tasks if record else []:
+            if task.status == "SUCCESS":
+                seen.results[chain_id, task.stage or 0, task.member or 0] = task.result
+    seen.bodies = read_bodies(effects)

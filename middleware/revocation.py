@@ -1,0 +1,109 @@
+"""The stop of a running stage: a run that has lost its task is interrupted in its thread.
+
+The task may have been revoked, or taken over by another worker. ``progress()`` ends such a run too; what
+cannot be interrupted runs to its end, and the board refuses what it has to say.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import redis
+from dramatiq.logging import get_logger
+from dramatiq.middleware.threading import is_gevent_active, raise_thread_exception
+
+from db.board import Board
+
+from .run import Run, RunLost, current_run
+
+#: Seconds between two questions to the board, one round trip for all runs of the process.
+LOOK_INTERVAL = 2.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def interruptible(function: Callable[P, R]) -> Callable[P, R]:
+    """An actor's function whose run can be interrupted while it executes, and at no other moment."""
+
+    @wraps(function)
+    def body(*args: P.args, **kwargs: P.kwargs) -> R:
+        run = current_run()
+        if run is None:
+            return function(*args, **kwargs)
+        run.thread_id = threading.get_ident()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _close(run)
+
+    return body
+
+
+def _close(run: Run) -> None:
+    with run.guard:
+        thread_id, run.thread_id = run.thread_id, None
+        if run.interrupted and thread_id is not None:
+            # Raised but not delivered yet: it must not hit what this thread does next.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
+
+
+def interrupt(run: Run) -> bool:
+    """Raise ``RunLost`` in the run's thread, once. Returns whether its body was executing."""
+    with run.guard:
+        if run.thread_id is None or run.interrupted:
+            return False
+        run.interrupted = True
+        raise_thread_exception(run.thread_id, RunLost)
+        return True
+
+
+class Revocation:
+    """Knows the runs of this process, and interrupts those that have lost their tasks."""
+
+    def __init__(self, board: Board) -> None:
+        self.logger = get_logger(__name__, type(self))
+        self.board = board
+        self._runs: dict[int, Run] = {}
+        self._stop_asked = threading.Event()
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those that have begun and whose messages are not settled."""
+        return list(self._runs.values())
+
+    def start(self) -> None:
+        """Start the thread that asks the board."""
+        self._stop_asked.clear()
+        if not is_gevent_active():
+            threading.Thread(target=self._watch, name="revocation", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._stop_asked.set()
+
+    def add(self, run: Run) -> None:
+        """Watch a run."""
+        self._runs[id(run)] = run
+
+    def remove(self, run: Run) -> None:
+        """Watch it no longer."""
+        self._runs.pop(id(run), None)
+
+    def _watch(self) -> None:
+        while not self._stop_asked.wait(LOOK_INTERVAL):
+            runs = [run for run in self.runs if run.place.chain_id and not run.interrupted]
+            if not runs:
+                continue
+            try:
+                lost = self.board.lost([(run.place, run.token) for run in runs])
+            except redis.RedisError:
+                # Whoever needs Redis says so; what is lost stays lost until it is back.
+                continue
+            for index in lost:
+                if interrupt(runs[index]):
+                    self.logger.info("Stage %s has lost its task: interrupted.", runs[index].stage_name)

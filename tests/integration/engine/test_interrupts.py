@@ -1,0 +1,208 @@
+"""What ends a run from outside: a revoke, a takeover, a shutdown, and workers that keep dying."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+import pytest
+from chains import check_stores, ended, recorded
+from dramatiq import Worker
+from waiting import wait_until
+
+from actors.application import Application
+from actors.control import resume, revoke
+from actors.workflow import Workflow, parallel, stage, task_id
+from db.board import Place
+
+Work = Callable[..., Worker]
+
+
+def test_a_revoked_stage_that_never_reports_is_interrupted(application: Application, work: Work) -> None:
+    entered, left = threading.Event(), threading.Event()
+    after: list[str] = []
+
+    @stage
+    def busy(document: Any) -> Any:
+        entered.set()
+        try:
+            for _ in range(3000):
+                time.sleep(0.01)
+        finally:
+            left.set()
+
+    @dramatiq.actor
+    def next_one() -> None:
+        time.sleep(0.05)
+        after.append("undisturbed")
+
+    chain_id = Workflow("interrupted", [busy]).start(1)
+    work(application, worker_threads=1)
+    assert entered.wait(10)
+    next_one.send()
+    receipt = revoke(chain_id, application=application)
+    assert [(one.stage, one.member, one.was, one.outcome) for one in receipt] == [
+        (1, 0, "STARTED", "told to stop")
+    ]
+    assert left.wait(10)
+    wait_until(lambda: after)
+    assert ended(application, chain_id).status == "REVOKED"
+    recorded(application)
+    check_stores(application, chain_id)
+
+
+def test_a_stage_that_cannot_be_interrupted_is_fenced(application: Application, work: Work) -> None:
+    entered, gate, swallowed = threading.Event(), threading.Event(), []
+
+    @stage
+    def stubborn(document: Any) -> Any:
+        entered.set()
+        while not gate.is_set():
+            try:
+                time.sleep(0.01)
+            except BaseException as error:
+                swallowed.append(type(error).__name__)
+        return "finished all the same"
+
+    chain_id = Workflow("stubborn", [stubborn]).start(1)
+    work(application)
+    assert entered.wait(10)
+    revoke(chain_id, application=application)
+    wait_until(lambda: swallowed)
+    gate.set()
+    time.sleep(0.5)
+    chain = ended(application, chain_id)
+    assert (chain.status, chain.final_result, swallowed) == ("REVOKED", None, ["RunLost"])
+
+
+def test_queued_and_retrying_tasks_are_revoked_without_running(application: Application, work: Work) -> None:
+    calls: list[str] = []
+
+    @stage(max_retries=3, min_backoff=1000, max_backoff=1000)
+    def failing(document: Any) -> Any:
+        calls.append("failing")
+        raise ValueError("no")
+
+    @stage(queue_name="elsewhere")
+    def waiting(document: Any) -> Any:
+        calls.append("waiting")
+
+    retrying = Workflow("retrying", [failing]).start(1)
+    queued = Workflow("queued", [waiting]).start(1)
+    worker = work(application, queues={"default"})
+    wait_until(lambda: (application.board.task(retrying, 1) or {}).get("status") == "RETRY")
+    assert revoke(retrying, application=application)[0].outcome == "its retry is called off"
+    assert revoke(queued, application=application)[0].outcome == "will not run"
+    worker.stop()
+    work(application)
+    time.sleep(2)
+    assert calls == ["failing"]
+    assert {ended(application, chain_id).status for chain_id in (retrying, queued)} == {"REVOKED"}
+
+
+def test_a_chain_resumed_while_its_revoked_run_is_still_leaving(build_application: Any, work: Work) -> None:
+    application = build_application()
+    entered, gate, calls = threading.Event(), threading.Event(), []
+
+    @stage
+    def body(document: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            return "second"
+        entered.set()
+        while not gate.is_set():
+            try:
+                time.sleep(0.01)
+            except BaseException:
+                continue
+        return "first"
+
+    chain_id = Workflow("leaving", [body]).start(1)
+    worker = work(application, worker_threads=1)
+    assert entered.wait(10)
+    revoke(chain_id, application=application)
+    # No thread is free, so that its message still waits when the first run lets its own go.
+    resume(chain_id, application=application)
+    gate.set()
+    assert ended(application, chain_id).final_result == "second"
+    worker.stop()
+
+
+def test_a_shutdown_gives_back_what_does_not_end_in_time(application: Application, work: Work) -> None:
+    entered, gate, calls = threading.Event(), threading.Event(), []
+
+    @stage
+    def slow(document: Any) -> Any:
+        calls.append(1)
+        entered.set()
+        if len(calls) == 1:
+            gate.wait(30)
+            return "from the worker that was told to go"
+        return "from its successor"
+
+    @stage
+    def after(document: Any) -> Any:
+        return document
+
+    chain_id = Workflow("handed back", [slow, after]).start(1)
+    worker = work(application)
+    assert entered.wait(10)
+    worker.stop(timeout=300)
+    task = application.board.task(chain_id, 1)
+    assert task is not None
+    assert (task["status"], task.get("deaths", 0)) == ("PENDING", 0)
+    # RabbitMQ learns it from the end of the process, which lives on here.
+    if not application.broker.namespace_of_queues:
+        application.broker.launch(
+            application.board.resend(chain_id, 1, ""), Workflow.first_messages(_of(application), chain_id, 1)
+        )
+    work(application)
+    assert ended(application, chain_id).final_result == "from its successor"
+    gate.set()
+    time.sleep(0.3)
+    recorded(application)
+    check_stores(application, chain_id)
+    assert len(calls) == 2
+
+
+def _of(application: Application) -> Workflow:
+    return application.workflow("handed back")
+
+
+@pytest.mark.parametrize("policy", ["fail", "continue"])
+def test_a_task_under_which_workers_keep_dying_fails(build_application: Any, work: Work, policy: str) -> None:
+    application = build_application(MAX_WORKER_DEATHS="2")
+    ran: list[Any] = []
+
+    @stage
+    def deadly(document: Any) -> Any:
+        ran.append("deadly")
+
+    @stage
+    def harmless(document: Any) -> Any:
+        return "fine"
+
+    @stage
+    def after(results: Any) -> Any:
+        return results
+
+    workflow = Workflow("deadly", [parallel(deadly, harmless, on_failure=policy), after])
+    chain_id = workflow.start(1)
+    place = Place(chain_id, 1, 1, task_id(chain_id, 1, 1))
+    for _ in range(2):
+        begun = application.board.begin(place, actor="deadly", worker="host:1:dead", retries=0)
+        assert begun.verdict == "go"
+    work(application)
+    chain = ended(application, chain_id)
+    recorded(application)
+    check_stores(application, chain_id)
+    assert ran == []
+    error = "the worker died 2 times in this stage (out of memory?)"
+    assert application.board.task(chain_id, 1, 1)["error"] == error
+    if policy == "fail":
+        assert (chain.status, error in chain.error) == ("FAILURE", True)
+    else:
+        assert chain.final_result == [{"failed": "deadly", "error": error}, "fine"]
