@@ -86,7 +86,8 @@ class Proxy:
     async def _cut(self) -> None:
         for writer in list(self._writers):
             # Without lingering a close is a reset, not an orderly end.
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            with suppress(OSError):  # closed a moment ago
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             writer.transport.abort()
 
     async def _end(self) -> None:
