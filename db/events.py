@@ -28,13 +28,14 @@ from typing import Any, TypeAlias
 from .models import ProcessStatus
 
 _LATEST = 253_402_300_799.0  # the last second of the year 9999, where datetime ends
+_DECODE = json.JSONDecoder().raw_decode
 _STATUSES = frozenset(status.value for status in ProcessStatus)
 
 #: An entry of the stream: its id and its fields.
 Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes]]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ChainState:
     """A chain after a transition."""
 
@@ -55,7 +56,7 @@ class ChainState:
     channel: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class TaskState:
     """A task after a transition. ``member``: 0 for the only task of its stage, else from 1."""
 
@@ -76,7 +77,7 @@ class TaskState:
     progress: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Event:
     """A transition. ``seq`` grows with each event of a chain (or of a task of no chain).
 
@@ -192,7 +193,9 @@ def _read_json(fields: Mapping[bytes, bytes], name: bytes) -> Any:
 
 def _load(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        found, end = _DECODE(text)
+        # json.loads looks for space around the value, which takes it as long as a short value does.
+        return found if end == len(text) else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name}: not JSON ({error})") from None
 

@@ -81,6 +81,11 @@ class Keys:
         return "recorders"
 
     @property
+    def rest(self) -> str:
+        """String, there while the recorders let events gather; it holds nothing."""
+        return f"{self.namespace}:rest"
+
+    @property
     def progress(self) -> str:
         """Channel: progress messages of workflows that name no channel of their own."""
         return f"{self.namespace}:progress"

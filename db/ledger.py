@@ -17,7 +17,7 @@ from .connection import driver_error, execute, session
 from .events import ChainState, Event
 from .models import ChainExecution, ProcessStatus
 from .status_rows import ChainRecord, read_chain, stage_results, status_array
-from .upsert import CHAINS, TASKS, Row, chain_row, rows_per_statement, task_row
+from .upsert import CHAINS, TASKS, chain_row, task_row
 from .values import clean_text, encode_json, utc_now
 
 logger = logging.getLogger(__name__)
@@ -114,21 +114,14 @@ class Ledger:
                 tasks[task.task_id] = event
         # Sorted, so that two recorders lock rows in the same order.
         chain_rows = [chain_row(*chains[chain_id]) for chain_id in sorted(chains)]
+        task_rows = [
+            task_row(event.seq, task, event.chain_id)
+            for _, event in sorted(tasks.items())
+            if (task := event.task) is not None
+        ]
         with session(self.database) as database, database.atomic():
             CHAINS.write(database, chain_rows)
-            owners = {event.chain_id for event in tasks.values() if event.chain_id}
-            keys = self._chain_keys(sorted(owners))
-            TASKS.write(database, [_task_row(tasks[task_id], keys) for task_id in sorted(tasks)])
-
-    def _chain_keys(self, chain_ids: list[str]) -> dict[str, int]:
-        keys: dict[str, int] = {}
-        size = rows_per_statement(self.database, 1)
-        for start in range(0, len(chain_ids), size):
-            part = chain_ids[start : start + size]
-            marks = ", ".join([self.database.param] * len(part))
-            statement = f"SELECT chain_id, id FROM chain_executions WHERE chain_id IN ({marks})"
-            keys.update(execute(self.database, statement, part).fetchall())
-        return keys
+            TASKS.write(database, task_rows)
 
     def create_chains(self, chains: Sequence[NewChain]) -> None:
         """Insert rows for ``chains``, all or none, PENDING.
@@ -287,11 +280,6 @@ def _insert(database: peewee.Database, rows: Sequence[dict[str, Any]]) -> None:
         f"INSERT INTO chain_executions ({', '.join(ready[0])}) VALUES {', '.join([marks] * len(ready))}"
     )
     execute(database, statement, [value for row in ready for value in row.values()])
-
-
-def _task_row(event: Event, keys: dict[str, int]) -> Row:
-    assert event.task is not None
-    return task_row(event.seq, event.task, keys.get(event.chain_id))
 
 
 def _is_refusal(error: Exception) -> bool:

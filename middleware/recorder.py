@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -19,20 +20,20 @@ from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware
 
 from callboard.errors import LedgerUnavailable
-from db.events import Event, newest
+from db.events import Entry, Event, newest
 from db.keys import Keys
 from db.ledger import Ledger
 from db.redis_client import connect
 
 #: Events that one transaction takes.
-BATCH = 2000
+BATCH = 5000
 #: Seconds to let events gather after a batch that was not full.
 LINGER = 0.05
-#: The recorder rests for this many times the time that a batch took: under load more gather, and several
-#: states of a row become one. A worker's stages have the interpreter meanwhile.
+#: All recorders rest for this many times the time that a batch took: under load more events gather, and
+#: several states of a row become one. A worker's stages have the interpreter meanwhile.
 REST = 9
-#: Seconds that it rests at most.
-LONGEST_REST = 0.5
+#: Seconds that they rest at most, and so by how much the ledger may lag behind under load.
+LONGEST_REST = 1.5
 #: Seconds that a read waits for the first event; also how long a stop may take.
 READ_BLOCK = 0.5
 #: Seconds after which events that a recorder took and never settled go to another.
@@ -73,39 +74,50 @@ class Recorder(threading.Thread):
     def run(self) -> None:
         while True:
             stopping = self._stop_asked.is_set()
-            begun = time.monotonic()
+            recorded = 0
             try:
-                recorded = self.record_once(block=0 if stopping else READ_BLOCK)
+                if not stopping:
+                    self._rest()
+                entries = self._read(0 if stopping else READ_BLOCK)
+                begun = time.monotonic()
+                recorded = self._write(entries)
                 self._end_outage()
+                self._let_gather(recorded, time.monotonic() - begun)
             except (redis.RedisError, LedgerUnavailable) as error:
                 self._note_outage(error)
-                recorded = 0
+                self._stop_asked.wait(OUTAGE_PAUSE)
             except Exception:
                 self.logger.exception("The recorder stumbled; it goes on.")
-                recorded = 0
                 self._stop_asked.wait(OUTAGE_PAUSE)
             if stopping and not recorded:
                 self._leave()
                 return
-            if not stopping:
-                self._stop_asked.wait(self._pause(recorded, time.monotonic() - begun))
 
-    def _pause(self, recorded: int, seconds: float) -> float:
-        """Seconds to wait after a round that has settled so many events in so many seconds."""
-        if self._in_outage:
-            return OUTAGE_PAUSE
-        if recorded in (0, BATCH):
-            return 0
-        return min(LONGEST_REST, max(self.linger, REST * seconds))
+    def _rest(self) -> None:
+        """Wait while events gather, whichever recorder has written last.
 
-    def record_once(self, *, block: float = 0) -> int:
+        Took each process' recorder what it finds, a chain's row would be written as often as there are
+        processes.
+        """
+        left: Any = self._redis.pttl(self.keys.rest)
+        self._stop_asked.wait(max(0, left) / 1000)
+
+    def _let_gather(self, recorded: int, seconds: float) -> None:
+        """Start a rest for all, after a batch of so many events that was written in so many seconds."""
+        if 0 < recorded < BATCH:
+            rest = min(LONGEST_REST, max(self.linger, REST * seconds))
+            self._redis.set(self.keys.rest, "", px=int(rest * 1000), nx=True)
+
+    def record_once(self) -> int:
         """Take one batch through: read, write, settle. Returns the number of events settled.
 
         Raises:
             LedgerUnavailable: the database is away; the events stay in the stream.
             redis.RedisError: Redis is away.
         """
-        entries = self._read(block)
+        return self._write(self._read(0))
+
+    def _write(self, entries: Sequence[Entry]) -> int:
         if not entries:
             return 0
         events = []
@@ -120,7 +132,7 @@ class Recorder(threading.Thread):
         self._settle([entry_id for entry_id, _ in entries])
         return len(entries)
 
-    def _read(self, block: float) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    def _read(self, block: float) -> list[Entry]:
         try:
             # What an earlier try has taken and not settled comes first: a database outage leaves such.
             mine = self._read_group("0", None)
@@ -133,7 +145,7 @@ class Recorder(threading.Thread):
             self._create_group()
             return []
 
-    def _read_group(self, since: str, block: int | None) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    def _read_group(self, since: str, block: int | None) -> list[Entry]:
         answer: Any = self._redis.xreadgroup(
             self.keys.recorders, self.consumer, {self.keys.events: since}, count=BATCH, block=block
         )
@@ -146,7 +158,7 @@ class Recorder(threading.Thread):
             found = [entry for nested in found for entry in nested]
         return [(entry_id, fields or {}) for entry_id, fields in found]
 
-    def _claim(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    def _claim(self) -> list[Entry]:
         """Take over what a recorder that died had taken."""
         if time.monotonic() < self._next_claim:
             return []

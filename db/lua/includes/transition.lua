@@ -41,7 +41,9 @@ local function read(stage, member)
     local of = {
         number = tonumber(stage), title = found[6], members = tonumber(found[7]) or 0, policy = found[8],
     }
-    local task = found[9] and cjson.decode(found[9]) or {status = "PENDING", token = 0, attempt = 0}
+    -- A chain that was restored has a fence: runs from before hold lower tokens, also of tasks forgotten since.
+    local task = found[9] and cjson.decode(found[9])
+        or {status = "PENDING", token = chain.state.fence or 0, attempt = 0}
     task.place, task.member = place, member
     return chain, of, task
 end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -90,3 +91,27 @@ def test_the_stream_may_vanish_with_its_group(build_application: Any, work: Work
             .count(application.database)
         )
     )
+
+
+def test_recorders_rest_together(build_application: Any) -> None:
+    application = build_application()
+    board, keys = application.board, application.board.keys
+    client = board.clients.get()
+
+    def event(task_id: str) -> dict[Any, Any]:
+        return {"chain": "", "seq": 1, "task": f'{{"task":"{task_id}","actor":"a","status":"STARTED"}}'}
+
+    recorder = Recorder(board.clients.url, keys, application.ledger, linger=1.0)
+    recorder.start()
+    client.xadd(keys.events, event("t1"))
+    wait_until(lambda: client.pttl(keys.rest) > 0)
+    client.xadd(keys.events, event("t2"))
+    left = client.pttl(keys.rest) / 1000
+    begun = time.monotonic()
+    other = Recorder(board.clients.url, keys, application.ledger)
+    other.start()
+    wait_until(lambda: not client.xlen(keys.events))
+    assert time.monotonic() - begun >= left - 0.1
+    for each in (recorder, other):
+        each.stop()
+    assert TaskLog.select().count(application.database) == 2
