@@ -8,7 +8,8 @@
 --   S:title S:members S:policy      of a stage: JSON string, number of members or 0, "fail" | "continue"
 --   state                           JSON object: the chain, see NEW_STATE; moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
---                                   finished worker task actor metadata error; deaths: how many workers
+--                                   finished worker task actor metadata error; delivery: the
+--                                   begin that took it, as its worker numbers them; deaths: how many workers
 --                                   have died under it; due: millisecond at which its retry is due
 --   T:result final                  JSON: what a task, and the chain, returned
 --   S:entry                         JSON: the stage's object in the status array
