@@ -98,6 +98,11 @@ class Pool:
         with self._lock:
             self._kill("worker")
 
+    def restart_tree(self) -> None:
+        """SIGTERM for the master, which asks its workers to end in order; another tree is started then."""
+        with self._lock:
+            self._trees["worker"].terminate()
+
     def kill_clock(self) -> None:
         """SIGKILL for the clock."""
         with self._lock:
