@@ -33,6 +33,8 @@ from middleware.run import HandOver, catch_retry, run_of, verdict_of
 _LUA = Path(__file__).parent / "lua"
 #: Seconds that an idle consumer waits at most: less than the socket's time-out and than a stop may wait.
 LONGEST_WAIT = 0.5
+#: Seconds between two looks for messages whose fetch was answered to nobody.
+STRAY_INTERVAL = 5.0
 #: Chains that one round trip launches.
 LAUNCH_SIZE = 200
 #: Tells the hand-over script that no message is settled.
@@ -74,6 +76,7 @@ class RedisBroker(StockRedisBroker):
         super().__init__(client=connect(clients.url), middleware=middleware, namespace=namespace)
         self.clients = clients
         self._dropped: dict[str, set[str]] = defaultdict(set)
+        self._in_hand: dict[str, set[str]] = defaultdict(set)
 
     @property
     def consumer_class(self) -> type[Consumer]:
@@ -207,7 +210,33 @@ class RedisBroker(StockRedisBroker):
         """
         if dropped := self._dropped[queue_name]:
             self._dispatch("requeue")(queue_name, *dropped)
+            self._in_hand[queue_name] -= dropped
             dropped.clear()
+
+    def take_in_hand(self, queue_name: str, redis_message_id: str) -> None:
+        """Note a message that a consumer has been given."""
+        self._in_hand[queue_name].add(redis_message_id)
+
+    def let_go(self, queue_name: str, redis_message_id: str) -> None:
+        """Note a message that is settled."""
+        self._in_hand[queue_name].discard(redis_message_id)
+
+    def put_back_strays(self, queue_name: str) -> None:
+        """Put back what Redis has handed to this worker and never arrived: the answer to a fetch was lost.
+
+        Nobody else may take such a message while this worker lives.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        # First ours, then theirs: what is settled in between is in neither.
+        in_hand = set(self._in_hand[queue_name])
+        acks = f"{self.namespace}:__acks__.{self.broker_id}.{queue_name}"
+        handed: Any = self.clients.get().smembers(acks)
+        strays = [stray for stray in map(bytes.decode, handed) if stray not in in_hand]
+        if strays:
+            self.logger.warning("%d messages of queue %r never arrived; put back.", len(strays), queue_name)
+            self._dispatch("requeue")(queue_name, *strays)
 
     def _hand_over(
         self, transition: Transition, envelopes: Sequence[Envelope], settled: tuple[str, str, str]
@@ -310,6 +339,7 @@ class Consumer(_RedisConsumer):
         super().__init__(broker, queue_name, prefetch, timeout)
         self._room = threading.Event()
         self._least_room = max(1, prefetch // 4)
+        self._next_look = time.monotonic() + STRAY_INTERVAL
         #: Delayed messages that the worker keeps until they are due: redis message id → eta.
         self._etas: dict[str, int] = {}
 
@@ -349,6 +379,7 @@ class Consumer(_RedisConsumer):
                 self.broker.drop(message, self.queue_name)
             else:
                 self.broker.settle(run.hand_over, self.queue_name, verb, redis_message_id)
+            self.broker.let_go(self.queue_name, redis_message_id)
         except redis.RedisError as error:
             # Dramatiq tries again for as long as the connection counts as closed, and only then.
             raise ConnectionClosed(error) from None
@@ -377,6 +408,7 @@ class Consumer(_RedisConsumer):
             self._bury(data)
             return None
         self.queued_message_ids.add(message.message_id)
+        self.broker.take_in_hand(self.queue_name, message.options["redis_message_id"])
         if "eta" in message.options:
             self._etas[message.options["redis_message_id"]] = message.options["eta"]
         return MessageProxy(message)
@@ -395,6 +427,9 @@ class Consumer(_RedisConsumer):
             self._room.clear()
             return False
         self.broker.put_back_dropped(self.queue_name)
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + STRAY_INTERVAL
+            self.broker.put_back_strays(self.queue_name)
         # An id whose data is gone (flushed meanwhile) comes as None.
         found = [data for data in self.broker.do_fetch(self.queue_name, room) if data is not None]
         if not found:

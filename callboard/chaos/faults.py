@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,9 +58,12 @@ Fault = Callable[[Target, random.Random, "float | None"], Told]
 
 def strike(name: str, target: Target, dice: random.Random, seconds: float | None = None) -> Strike:
     """Let a fault happen, and note it. ``seconds``: how long it takes; chosen by the dice unless given."""
-    began = time.time()
-    pids, words = FAULTS[name](target, dice, seconds)
-    noted = Strike(name, began, time.time(), pids, words)
+    # One thing at a time for each server.
+    lock = {"redis": target.redis_lock, "database": target.database_lock}.get(name.partition("_")[2])
+    with lock or nullcontext():
+        began = time.time()
+        pids, words = FAULTS[name](target, dice, seconds)
+        noted = Strike(name, began, time.time(), pids, words)
     target.seen.strikes.append(noted)
     return noted
 
@@ -118,27 +121,25 @@ def _a_worker(target: Target, dice: random.Random) -> int | None:
 def restart_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for Redis, and a start with its file a moment later."""
     seconds = seconds or dice.uniform(0.1, 2.0)
-    with target.redis_lock:
-        target.redis.kill()
-        time.sleep(seconds)
-        target.redis.start()
+    target.redis.kill()
+    time.sleep(seconds)
+    target.redis.start()
     return (), f"away for {seconds:.1f} s"
 
 
 def lose_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for Redis, and a start without its file: empty."""
-    with target.redis_lock:
-        target.redis.kill()
-        shutil.rmtree(target.redis.folder / "appendonlydir", ignore_errors=True)
-        for file in target.redis.folder.glob("*.[ar][od][fb]"):
-            file.unlink()
-        target.redis.start()
+    target.redis.kill()
+    shutil.rmtree(target.redis.folder / "appendonlydir", ignore_errors=True)
+    for file in target.redis.folder.glob("*.[ar][od][fb]"):
+        file.unlink()
+    target.redis.start()
     return (), "started again empty"
 
 
 def flush_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """FLUSHALL."""
-    with target.redis_lock, redis.Redis.from_url(target.redis.url) as client:
+    with redis.Redis.from_url(target.redis.url) as client:
         client.flushall()
     return (), "FLUSHALL"
 
@@ -146,31 +147,28 @@ def flush_redis(target: Target, dice: random.Random, seconds: float | None) -> T
 def pause_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """Redis is stopped for some seconds; connections stay open."""
     seconds = seconds or dice.uniform(1.0, 10.0)
-    with target.redis_lock:
-        target.redis.pause()
-        time.sleep(seconds)
-        target.redis.resume()
+    target.redis.pause()
+    time.sleep(seconds)
+    target.redis.resume()
     return (), f"{seconds:.1f} s"
 
 
 def cut_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """All connections of the workers to Redis are reset, twice; between, none is taken."""
     seconds = seconds or dice.uniform(0.0, 2.0)
-    with target.redis_lock:
-        target.redis_proxy.refuse()
-        time.sleep(seconds)
-        target.redis_proxy.restore()
-        target.redis_proxy.cut()
+    target.redis_proxy.refuse()
+    time.sleep(seconds)
+    target.redis_proxy.restore()
+    target.redis_proxy.cut()
     return (), f"refused for {seconds:.1f} s"
 
 
 def stall_redis(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """Nothing gets through between the workers and Redis, in either direction; connections stay open."""
     seconds = seconds or dice.uniform(0.5, 8.0)
-    with target.redis_lock:
-        target.redis_proxy.stall()
-        time.sleep(seconds)
-        target.redis_proxy.restore()
+    target.redis_proxy.stall()
+    time.sleep(seconds)
+    target.redis_proxy.restore()
     return (), f"{seconds:.1f} s"
 
 
@@ -181,10 +179,9 @@ def restart_database(target: Target, dice: random.Random, seconds: float | None)
     """PostgreSQL ends at once, and starts again some seconds later."""
     assert target.database is not None
     seconds = seconds or dice.uniform(0.5, 6.0)
-    with target.database_lock:
-        target.database.kill()
-        time.sleep(seconds)
-        target.database.start()
+    target.database.kill()
+    time.sleep(seconds)
+    target.database.start()
     return (), f"away for {seconds:.1f} s"
 
 
@@ -192,18 +189,16 @@ def pause_database(target: Target, dice: random.Random, seconds: float | None) -
     """PostgreSQL hangs for some seconds; connections stay open."""
     assert target.database is not None
     seconds = seconds or dice.uniform(1.0, 8.0)
-    with target.database_lock:
-        target.database.pause()
-        time.sleep(seconds)
-        target.database.resume()
+    target.database.pause()
+    time.sleep(seconds)
+    target.database.resume()
     return (), f"{seconds:.1f} s"
 
 
 def cut_database(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """All connections of the workers to PostgreSQL are reset."""
     assert target.database_proxy is not None
-    with target.database_lock:
-        target.database_proxy.cut()
+    target.database_proxy.cut()
     return (), "reset"
 
 

@@ -236,11 +236,11 @@ def progress_never_back(seen: Observation) -> list[str]:
         for chain_id, record in seen.rows.items()
         if record is not None and record.tasks and all(task.attempt <= 1 for task in record.tasks)
     }
-    emptied = [strike.began for strike in seen.struck(*EMPTIED, "restart_redis")]
+    emptied = seen.struck(*EMPTIED, "restart_redis")
     found, last = [], dict[str, tuple[float, float]]()
     for moment, chain, share, state in seen.messages:
         before = last.get(chain, (0.0, 0.0))
-        if any(before[0] <= flush <= moment for flush in emptied):
+        if any(before[0] <= strike.ended and strike.began <= moment for strike in emptied):
             before = (moment, 0.0)
         if chain in first_tries and share < before[1] and state != "FAILED":
             found.append(f"chain {chain}: progress messages went from {before[1]:.0%} to {share:.0%}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -10,6 +12,7 @@ from typing import Any
 
 #: Bytes that one direction of a connection reads ahead.
 CHUNK = 1 << 16
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
@@ -82,6 +85,9 @@ class Proxy:
 
     async def _cut(self) -> None:
         for writer in list(self._writers):
+            # Without lingering a close is a reset, not an orderly end.
+            with suppress(OSError):  # closed a moment ago
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             writer.transport.abort()
 
     async def _end(self) -> None:
