@@ -47,7 +47,9 @@ class Application:
         self.storage = Storage(settings.storage_url)
         self.status = StatusManager(self.board, self.ledger)
         self.workflows: dict[str, Workflow] = {}
-        self.broker = build_broker(settings, self.board, self.ledger, restore=self.status.restore)
+        self.broker = build_broker(
+            settings, self.board, self.ledger, self.storage, restore=self.status.restore
+        )
         _BY_BROKER[id(self.broker)] = self
 
     def workflow(self, name: str) -> Workflow:

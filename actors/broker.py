@@ -19,9 +19,12 @@ from callboard.settings import Settings, without_password
 from db.board import Board
 from db.ledger import Ledger
 from middleware.recorder import RecorderThread
+from middleware.results import Results
+from middleware.run import Run
 from middleware.tracking import Tracking, UntrackedPipelines
 
 from .redis_broker import RedisBroker
+from .storage import Storage
 
 if TYPE_CHECKING:
     from .rabbitmq_broker import RabbitmqBroker
@@ -30,16 +33,28 @@ if TYPE_CHECKING:
 
 
 def build_broker(
-    settings: Settings, board: Board, ledger: Ledger, *, restore: Callable[[str], bool]
+    settings: Settings,
+    board: Board,
+    ledger: Ledger,
+    storage: Storage,
+    *,
+    restore: Callable[[str], bool],
 ) -> TrackedBroker:
     """The broker that ``settings.broker_url`` names. Opens no connection.
 
     Raises:
         SettingsError: the board's Redis and the broker's are not the same server and database.
     """
+
+    def write_result(run: Run, data: bytes) -> str:
+        # With its token: a run that has lost its task must not touch what the next one has written.
+        name = f"results/{run.place.stage}.{run.place.member}.{run.token}.json"
+        return storage.folder(run.place.chain_id or run.place.task_id).write_bytes(name, data)
+
+    results = Results(settings.result_limit, write_result, storage.read_json)
     middleware: list[Middleware] = [
         # First: its before hook begins a task ahead of all others, its after hook knows what Retries decided.
-        Tracking(board, restore=restore, result_limit=settings.result_limit, lease_ttl=settings.lease_ttl),
+        Tracking(board, restore=restore, results=results, lease_ttl=settings.lease_ttl),
         AgeLimit(),
         TimeLimit(),
         ShutdownNotifications(),

@@ -1,4 +1,4 @@
-"""The command line: ``callboard up · run · start · status · resume · revoke · migrate · doctor · chaos``.
+"""The command line: ``callboard up``, ``start``, ``status``, ``why``, … (``callboard --help`` has them all).
 
 Exit status: 0 when all went well, 1 when the chain has failed or was revoked, 2 when the command could not
 be carried out, 130 when Ctrl-C ended it. What cannot be done is said in one line on stderr.
@@ -165,6 +165,19 @@ def status(chain_id: ChainId, follow: Follow = False, as_json: AsJson = False) -
         _follow(application, chain_id, as_json)
     ended_well = show_chain(application.status, chain_id, as_json=as_json)
     raise typer.Exit(0 if ended_well else 1)
+
+
+@commands.command()
+def why(chain_id: ChainId, as_json: AsJson = False) -> None:
+    """Say why a chain is not moving: who has it, what it waits for, or how it ended.
+
+    The exit status is 1 for a chain that has failed or was revoked, 2 for an unknown one.
+    """
+    from .why import why as explain  # noqa: PLC0415
+
+    answer = explain(_ready(), chain_id)
+    _print(answer.as_json(), answer.sentence, as_json)
+    raise typer.Exit(1 if answer.status in ("FAILURE", "REVOKED") else 0)
 
 
 @commands.command()

@@ -105,4 +105,4 @@ class BadInput(StageError):
 
 
 class ResultError(StageError):
-    """A stage returned what cannot be stored: not JSON, or larger than the limit."""
+    """A stage returned what cannot be stored: it is not JSON."""

@@ -47,7 +47,8 @@ class Settings:
         stale_days: ``STALE_DAYS``: how long Redis keeps what does not move and is not open in the ledger; 0
             for ever.
         storage_days: ``STORAGE_DAYS``: how long files of finished chains stay in the storage; 0 for ever.
-        result_limit: ``RESULT_LIMIT``: bytes of JSON that one stage may return.
+        result_limit: ``RESULT_LIMIT``: bytes of JSON up to which a result is kept in Redis and the ledger; a
+            larger one is a file in the storage.
         lease_ttl: ``LEASE_TTL``: seconds that a worker counts as alive after its last proof of life.
         max_worker_deaths: ``MAX_WORKER_DEATHS``: how many workers may die under a task before it fails.
         language: ``CALLBOARD_LANGUAGE``: of messages for people, ``ko`` or ``en``.

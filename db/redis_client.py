@@ -60,9 +60,22 @@ class ThreadClients:
         # A forked child must not speak on its parent's socket.
         if getattr(local, "forks", None) != _forks:
             local.client = connect(self.url, timeout=self.timeout, single_connection_client=True)
+            local.closing = _Closing(local.client)
             local.forks = _forks
         client: redis.Redis = local.client
         return client
+
+
+class _Closing:
+    """Closes a thread's connection when the thread ends; the client, full of cycles, would leave it open."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def __del__(self) -> None:
+        connection: Any = self._client.connection
+        if connection is not None:
+            connection.disconnect()
 
 
 def _count_fork() -> None:

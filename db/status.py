@@ -149,13 +149,15 @@ def _live_fields(record: ChainRecord, array: list[dict[str, Any]]) -> dict[str, 
     """The live hash of a chain (see ``includes/transition.lua``) as far as the ledger knows it."""
     chain = record.chain
     # Larger than any number given before, so that earlier runs are fenced and later events win.
-    fresh = int(time.time() * 1000)
+    # A clock that was set back must not make it smaller than what the ledger has.
+    fresh = max(int(time.time() * 1000), chain.seq + 1, *(task.seq + 1 for task in record.tasks))
     ended = [task.status for task in record.tasks if task.status in ENDED]
     created = repr(to_epoch(chain.created_at))
     state = {
         "status": chain.status,
         "current": _current_stage(record),
         "seq": fresh,
+        "fence": fresh,
         "completed": ended.count("SUCCESS"),
         "failed": ended.count("FAILURE"),
         "revoked": ended.count("REVOKED"),

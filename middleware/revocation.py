@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 import redis
 from dramatiq.logging import get_logger
@@ -18,38 +15,28 @@ from dramatiq.middleware.threading import is_gevent_active, raise_thread_excepti
 
 from db.board import Board
 
-from .run import Run, RunLost, current_run
+from .run import Run, RunLost
 
 #: Seconds between two questions to the board, one round trip for all runs of the process.
 LOOK_INTERVAL = 2.0
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
+class Interruptible:
+    """A block in which a run can be interrupted, and outside of which it cannot."""
 
-def interruptible(function: Callable[P, R]) -> Callable[P, R]:
-    """An actor's function whose run can be interrupted while it executes, and at no other moment."""
+    def __init__(self, run: Run) -> None:
+        self._run = run
 
-    @wraps(function)
-    def body(*args: P.args, **kwargs: P.kwargs) -> R:
-        run = current_run()
-        if run is None:
-            return function(*args, **kwargs)
-        run.thread_id = threading.get_ident()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _close(run)
+    def __enter__(self) -> None:
+        self._run.thread_id = threading.get_ident()
 
-    return body
-
-
-def _close(run: Run) -> None:
-    with run.guard:
-        thread_id, run.thread_id = run.thread_id, None
-        if run.interrupted and thread_id is not None:
-            # Raised but not delivered yet: it must not hit what this thread does next.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
+    def __exit__(self, *_: object) -> None:
+        run = self._run
+        with run.guard:
+            thread_id, run.thread_id = run.thread_id, None
+            if run.interrupted and thread_id is not None:
+                # Raised but not delivered yet: it must not hit what this thread does next.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
 
 
 def interrupt(run: Run) -> bool:

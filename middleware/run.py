@@ -53,6 +53,7 @@ class Run:
         attempt: how often the task has begun, this time included.
         metadata, percent, reported: what the stage has reported, and whether it has at all.
         retry: the message that Retries wants sent, caught on its way; its ``eta`` option says when.
+        result: what the body has returned, as JSON; None where that could not be had.
         hand_over: set when the outcome is known.
         thread_id: where its body executes; None before and after.
         interrupted: whether ``RunLost`` has been raised in that thread.
@@ -70,6 +71,7 @@ class Run:
     percent: int = 1
     reported: bool = False
     retry: Message[Any] | None = None
+    result: str | None = None
     hand_over: HandOver | None = None
     thread_id: int | None = None
     interrupted: bool = False

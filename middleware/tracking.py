@@ -13,13 +13,16 @@ the hand-over, which the consumer carries out at ack or nack: see ``actors/redis
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
 import redis
@@ -29,12 +32,13 @@ from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware, Pipelines, SkipMessage
 
 from callboard.errors import ResultError, WorkerDied
-from db.board import Begun, Board, Place, encode
+from db.board import Begun, Board, Place
 from db.workers import WorkerFacts, Workers
 
 from .lease import Lease
-from .revocation import Revocation, interruptible
-from .run import HandOver, Run, RunLost, run_of, set_current_run
+from .results import REFERENCE, Results
+from .revocation import Interruptible, Revocation
+from .run import HandOver, Run, RunLost, current_run, run_of, set_current_run
 
 #: The message option that names a task's place: ``{"chain": id, "stage": 1, "member": 0}``.
 PLACE = "callboard"
@@ -45,6 +49,9 @@ TRACEBACK_LENGTH = 32_768
 #: Seconds between two tries to reach a board that is away; it grows up to the last.
 BEGIN_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class Tracking(Middleware):
     """Turns what happens to a message into transitions of the board.
@@ -53,7 +60,7 @@ class Tracking(Middleware):
         board: where transitions go.
         restore: called with a chain id when the board has forgotten the chain; writes it back from the
             ledger and returns whether there was one.
-        result_limit: bytes of JSON that a stage may return.
+        results: how what a stage returns is kept.
         lease_ttl: seconds that a worker counts as alive after its last proof of life.
     """
 
@@ -62,13 +69,13 @@ class Tracking(Middleware):
         board: Board,
         *,
         restore: Callable[[str], bool],
-        result_limit: int = 1 << 20,
+        results: Results,
         lease_ttl: int = 30,
     ) -> None:
         self.logger = get_logger(__name__, type(self))
         self.board = board
         self.restore = restore
-        self.result_limit = result_limit
+        self.results = results
         self.worker = _new_worker_id()
         self.lease = Lease(Workers(board.clients, board.keys), lease_ttl)
         self.revocation = Revocation(board)
@@ -82,7 +89,24 @@ class Tracking(Middleware):
         # A lost run is no news for the error log, and nothing to retry.
         expected = actor.options.get("throws") or ()
         actor.options["throws"] = (*(expected if isinstance(expected, tuple) else (expected,)), RunLost)
-        actor.fn = interruptible(actor.fn)
+        actor.fn = self._tracked(actor.fn)
+
+    def _tracked(self, function: Callable[P, R]) -> Callable[P, R]:
+        """A body in which a run may be interrupted, and whose arguments and result may be large."""
+
+        @wraps(function)
+        def body(*args: P.args, **kwargs: P.kwargs) -> R:
+            run = current_run()
+            if run is None:
+                return function(*args, **kwargs)
+            with Interruptible(run):
+                result = function(*map(self.results.load, args), **kwargs)
+                # What is no JSON fails the task below; what the storage does not take is tried again.
+                with suppress(ResultError):
+                    run.result = self.results.dump(run, result)
+                return result
+
+        return body
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
         self.worker = _new_worker_id()
@@ -256,26 +280,15 @@ class Tracking(Middleware):
 
     def _finished(self, run: Run, actor: Actor[..., Any], message: MessageProxy, result: Any) -> HandOver:
         try:
-            text = self._encode_result(run, result)
+            text = run.result or self.results.dump(run, result)
         except ResultError as error:
             return self._failed(run, message, error)
+        if text.startswith(f'{{"{REFERENCE}":'):
+            result = json.loads(text)
         return HandOver(
             self.board.finish(run.place, run.token, run.final_metadata(), text),
             successors(message, result, ignore=bool(actor.options.get("pipe_ignore"))),
         )
-
-    def _encode_result(self, run: Run, result: Any) -> str:
-        try:
-            text = encode(result)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ResultError(f"{run.stage_name} returned what is not JSON: {error}") from None
-        size = len(text.encode())
-        if size > self.result_limit:
-            raise ResultError(
-                f"{run.stage_name} returned {size} bytes of JSON, {self.result_limit} are allowed: "
-                "write it to the stage's folder and return its URL"
-            )
-        return text
 
     def _retried(self, run: Run, exception: BaseException) -> HandOver:
         message = run.retry

@@ -59,17 +59,18 @@ class Body:
 
 
 @contextmanager
-def body(path: str, given: list[str], plain: str = "") -> Iterator[Body]:
+def body(path: str, given: list[str], plain: str = "", stage: int = 0, member: int = 0) -> Iterator[Body]:
     """Around a stage's body: a line at its begin and one at its end, each on the disk before it goes on.
 
     Parameters:
         path: the effects file.
         given: the runs whose results the stage was called with.
-        plain: a name, for an actor that is no stage.
+        plain, stage, member: a name in place of a chain's id, and where it runs, for an actor that is not
+            tracked.
     """
     run = current_run()
     if run is None:
-        here = Body(uuid4().hex, plain, 0, 0, 0, "", os.getpid(), given)
+        here = Body(uuid4().hex, plain, stage, member, 0, "", os.getpid(), given)
     else:
         place = run.place
         here = Body(

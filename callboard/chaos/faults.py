@@ -214,6 +214,18 @@ def redeliver(target: Target, dice: random.Random, seconds: float | None) -> Tol
     return (), f"{count} messages"
 
 
+def requeue(target: Target, dice: random.Random, seconds: float | None) -> Told:
+    """What workers have in hand goes back to its queue, as if they were dead, twice."""
+    from .redelivery import requeue_unacked  # noqa: PLC0415
+
+    count, namespace = 0, getattr(target.application.broker, "namespace", None)
+    with suppress(redis.RedisError), redis.Redis.from_url(target.redis.url) as client:
+        for _ in range(2 if namespace else 0):
+            count += requeue_unacked(client, str(namespace))
+            time.sleep(0.2)
+    return (), f"{count} messages"
+
+
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
@@ -231,6 +243,7 @@ FAULTS: dict[str, Fault] = {
         pause_database,
         cut_database,
         redeliver,
+        requeue,
     )
 }
 #: Those that need a PostgreSQL server.

@@ -168,9 +168,8 @@ def everyone_has_an_owner(seen: Observation) -> list[str]:
     for chain_id, name in seen.chains.items():
         live, record = seen.boards.get(chain_id), seen.rows.get(chain_id)
         status = live.state["status"] if live else record.chain.status if record else "unknown"
-        if status not in ENDED:
-            where = live.state["current"] if live else "?"
-            found.append(f"chain {chain_id} of {name} is {status} in stage {where}, and nothing moves it")
+        if status not in ENDED or chain_id in seen.stuck:
+            found.append(f"chain {chain_id} of {name} is {status}: {seen.stuck.get(chain_id, 'unknown why')}")
         elif seen.has_effects and status == "FAILURE":
             found.append(f"chain {chain_id} of {name} has failed: {_reason(seen, chain_id)}")
         elif seen.has_effects and status == "REVOKED" and chain_id not in seen.revoked:
@@ -231,17 +230,21 @@ def no_event_lost(seen: Observation) -> list[str]:
 
 def progress_never_back(seen: Observation) -> list[str]:
     """9: progress never goes back within one attempt."""
-    found = []
-    once = {
+    # A stage that is tried again begins anew, and so does what was forgotten with an emptied Redis.
+    first_tries = {
         chain_id
         for chain_id, record in seen.rows.items()
         if record is not None and record.tasks and all(task.attempt <= 1 for task in record.tasks)
     }
-    last: dict[str, float] = {}
-    for chain, share, state in seen.messages:
-        if chain in once and share < last.get(chain, 0.0) and state != "FAILED":
-            found.append(f"chain {chain}: progress messages went from {last[chain]:.0%} to {share:.0%}")
-        last[chain] = max(share, last.get(chain, 0.0))
+    emptied = [strike.began for strike in seen.struck(*EMPTIED, "restart_redis")]
+    found, last = [], dict[str, tuple[float, float]]()
+    for moment, chain, share, state in seen.messages:
+        before = last.get(chain, (0.0, 0.0))
+        if any(before[0] <= flush <= moment for flush in emptied):
+            before = (moment, 0.0)
+        if chain in first_tries and share < before[1] and state != "FAILED":
+            found.append(f"chain {chain}: progress messages went from {before[1]:.0%} to {share:.0%}")
+        last[chain] = (moment, max(share, before[1]))
     return found
 
 

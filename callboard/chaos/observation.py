@@ -92,7 +92,7 @@ class Observation:
         boards, rows: both stores after the end; None for a chain that a store does not know.
         results: what each task returned, as the ledger has it, by place.
         events: of the board's stream; a few may have gone by unseen.
-        messages: of the progress channel, in order: chain, progress, state.
+        messages: of the progress channel, in order: moment, chain, progress, state.
         bodies: what stages did (the sample workflow only).
         plain: names of the messages sent to the plain actor.
         strikes: the faults.
@@ -100,6 +100,7 @@ class Observation:
         sampled: violations noticed while it ran, by invariant.
         samples: how often chains were looked at while they ran.
         left_in_stream: events that the recorder did not settle.
+        stuck: chains that had not ended when the waiting was over, and what became of their messages.
         strangers: rows or keys of the plain actor's messages.
         lease: seconds of a worker's proof of life.
         has_effects: whether ``bodies`` tells what stages did.
@@ -112,7 +113,7 @@ class Observation:
     rows: dict[str, ChainRecord | None] = field(default_factory=dict)
     results: dict[Place, Any] = field(default_factory=dict)
     events: list[Seen] = field(default_factory=list)
-    messages: list[tuple[str, float, str]] = field(default_factory=list)
+    messages: list[tuple[float, str, float, str]] = field(default_factory=list)
     bodies: list[Body] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
     strikes: list[Strike] = field(default_factory=list)
@@ -120,6 +121,7 @@ class Observation:
     sampled: dict[int, list[str]] = field(default_factory=dict)
     samples: int = 0
     left_in_stream: int = 0
+    stuck: dict[str, str] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
     lease: float = 30.0
     has_effects: bool = True

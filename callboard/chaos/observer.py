@@ -115,7 +115,7 @@ class Observer:
                     continue
                 told = json.loads(message["data"])
                 self.seen.messages.append(
-                    (told["run_id"], float(told.get("progress", -1)), told.get("state", ""))
+                    (time.time(), told["run_id"], float(told.get("progress", -1)), told.get("state", ""))
                 )
 
     def _sample(self) -> None:

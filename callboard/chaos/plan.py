@@ -11,15 +11,13 @@ from typing import Any
 from callboard.errors import CallboardError
 
 from .faults import FAULTS, OF_DATABASE
+from .samples import MIX, SAMPLES
 
 _FAULT = re.compile(r"(?P<name>[a-z_-]+)(:(?P<number>\d+))?(@(?P<seconds>\d+(\.\d+)?))?")
 #: Faults of a run that was given no numbers.
 FEWEST, MOST = 3, 6
 #: Share of the run's time in which faults begin, and in which chains are started.
 FAULTS_BEGIN, FAULTS_END, STARTS_END = 0.1, 0.85, 0.75
-#: Workflows of ``callboard/chaos/workflow.py``: those that are mixed, and all.
-MIX = ("chaos_chain", "chaos_fan")
-SAMPLES = (*MIX, "chaos_wide")
 #: Share of the chains that are called off.
 REVOKED = 0.06
 
@@ -72,6 +70,7 @@ class Wanted:
         workflow, data: one of the user's with its input, or a sample; None for a mix of samples.
         effects: the file that the samples write to.
         revokes: whether some chains are called off.
+        failing: share of the chains with a stage that fails for good.
     """
 
     chains: int
@@ -81,6 +80,7 @@ class Wanted:
     data: Any = None
     effects: str = ""
     revokes: bool = True
+    failing: float = 0.0
 
     @property
     def has_effects(self) -> bool:
@@ -146,11 +146,13 @@ def _chains(dice: random.Random, wanted: Wanted) -> list[PlannedChain]:
         if wanted.workflow is not None and not wanted.has_effects:
             chains.append(PlannedChain(moment, wanted.workflow, wanted.data, None))
             continue
-        plan = {
+        plan: dict[str, Any] = {
             "effects": wanted.effects,
             "seconds": [round(dice.uniform(0.01, 0.4), 3) for _ in range(4)],
             "raises": dice.sample([1, 2, 3, 4], dice.choice([0, 0, 0, 1])),
         }
+        if dice.random() < wanted.failing:
+            plan["fails"] = [2]
         revoked = wanted.revokes and dice.random() < REVOKED
         chains.append(
             PlannedChain(

@@ -30,15 +30,23 @@ class Pool:
     """
 
     def __init__(
-        self, environment: dict[str, str], log: Path, *, processes: int, threads: int, module: str = "actors"
+        self,
+        environment: dict[str, str],
+        log: Path,
+        *,
+        processes: int,
+        threads: int,
+        module: str = "actors",
+        with_clock: bool = True,
     ) -> None:
         self.environment = environment
         self.log = log
         size = ["-p", str(processes), "-t", str(threads)]
         timeout = ["--worker-shutdown-timeout", str(SHUTDOWN_TIMEOUT)]
-        self._worker_command = [sys.executable, "-m", "dramatiq", module, *size, *timeout]
+        self._commands = {"worker": [sys.executable, "-m", "dramatiq", module, *size, *timeout]}
+        if with_clock:
+            self._commands["clock"] = [sys.executable, "-m", "actors.clock"]
         self._processes = processes
-        self._clock_command = [sys.executable, "-m", "actors.clock"]
         self._trees: dict[str, subprocess.Popen[bytes]] = {}
         self.deaths: dict[int, float] = {}
         self.restarts = 0
@@ -48,8 +56,8 @@ class Pool:
         self._thread = threading.Thread(target=self._watch, name="pool", daemon=True)
 
     def __enter__(self) -> Pool:
-        self._start("worker", self._worker_command)
-        self._start("clock", self._clock_command)
+        for name in self._commands:
+            self._start(name)
         self._thread.start()
         return self
 
@@ -109,20 +117,19 @@ class Pool:
         self._note_deaths()
 
     def _watch(self) -> None:
-        commands = {"worker": self._worker_command, "clock": self._clock_command}
         while not self._ending.wait(LOOK):
             with self._lock:
                 self._note_deaths()
-                for name, command in commands.items():
+                for name in self._commands:
                     if self._trees[name].poll() is not None:
                         self._kill(name)  # what the master has left behind
                         self.restarts += name == "worker"
-                        self._start(name, command)
+                        self._start(name)
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _start(self, name: str) -> None:
         with self.log.open("ab") as log:
             self._trees[name] = subprocess.Popen(
-                command,
+                self._commands[name],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -22,20 +22,23 @@ def redeliver_everything(application: Application, chain_ids: list[str]) -> int:
     """
     count = 0
     if isinstance(application.broker, RedisBroker):
-        count += requeue_unacked(application.broker)
+        count += requeue_unacked(application.broker.clients.get(), application.broker.namespace)
     for chain_id in chain_ids:
         count += send_copies(application, chain_id)
     return count
 
 
-def requeue_unacked(broker: RedisBroker) -> int:
-    """What Dramatiq's maintenance does with the messages of a worker that it takes for dead."""
-    client = broker.clients.get()
+def requeue_unacked(client: redis.Redis, namespace: str) -> int:
+    """What Dramatiq's maintenance does with the messages of a worker that it takes for dead.
+
+    Parameters:
+        client: of the broker's Redis.
+        namespace: of the broker's keys.
+    """
     count = 0
-    for key in client.scan_iter(f"{broker.namespace}:__acks__.*"):
-        queue = key.decode().removeprefix(f"{broker.namespace}:__acks__.").partition(".")[2]
-        count += int(_requeue(client, key, f"{broker.namespace}:{queue}"))
-        client.rpush(broker.wake_key(queue), "1")
+    for key in client.scan_iter(f"{namespace}:__acks__.*"):
+        queue = key.decode().removeprefix(f"{namespace}:__acks__.").partition(".")[2]
+        count += int(_requeue(client, key, f"{namespace}:{queue}"))
     return count
 
 

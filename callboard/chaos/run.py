@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,7 +26,7 @@ from .observer import Observer, wait_for
 from .plan import PlannedChain, Wanted, make
 from .pool import Pool
 from .report import Report
-from .stores import read_boards, read_stores, settle
+from .stores import read_boards, read_stores, settle, whereabouts
 
 #: Messages of the actor that belongs to no workflow.
 PLAIN = 10
@@ -90,6 +90,7 @@ class Run:
             self.say("waiting for the end of all chains")
             wait_for(self._all_have_ended, PATIENCE + 2 * self.installation.lease)
             tail = time.monotonic() - last_fault
+            self._describe_stuck()
             wait_for(lambda: self._plain_is_done() or self.seen.struck("flush_redis", "lose_redis"), 90)
             pool.end()
             self.seen.deaths = pool.deaths
@@ -211,6 +212,15 @@ class Run:
             if status not in ENDED:
                 return False
         return True
+
+    def _describe_stuck(self) -> None:
+        """While the workers are still there: what the chains that have not ended are waiting for."""
+        application = self.installation.application
+        queues = str(getattr(application.broker, "namespace", ""))
+        with suppress(redis.RedisError):
+            for chain_id in self.seen.chains:
+                if self._status(chain_id) not in ENDED:
+                    self.seen.stuck[chain_id] = whereabouts(application.board, queues, chain_id)
 
     def _plain_is_done(self) -> bool:
         done = {body.chain for body in read_bodies(self.effects) if not body.stage and body.completed}

@@ -13,7 +13,7 @@ from db.ledger import Ledger
 from middleware.recorder import Recorder
 
 from .effects import read_bodies
-from .observation import LiveChain, Observation, parse_live
+from .observation import ENDED, LiveChain, Observation, parse_live
 
 #: Chains whose live state one round trip reads.
 CHAINS_AT_ONCE = 100
@@ -79,3 +79,47 @@ def read_stores(seen: Observation, board: Board, ledger: Ledger, effects: Path) 
             if task.status == "SUCCESS":
                 seen.results[chain_id, task.stage or 0, task.member or 0] = task.result
     seen.bodies = read_bodies(effects)
+
+
+def whereabouts(board: Board, queues: str, chain_id: str) -> str:
+    """What a chain that does not end is waiting for: its tasks, their workers, and where their messages are.
+
+    Parameters:
+        queues: namespace of Dramatiq's queues; empty where they are not in Redis.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    live = read_boards(board, [chain_id])[chain_id]
+    if live is None:
+        return "the board does not know it"
+    found = []
+    with redis.Redis.from_url(board.clients.url, socket_timeout=5) as client:
+        stage = live.plan[live.state["current"] - 1]
+        for index, planned in enumerate(stage["tasks"], start=1):
+            member = index if stage["parallel"] else 0
+            task = live.tasks.get((live.state["current"], member), {"status": "PENDING"})
+            if task["status"] in ENDED:
+                continue
+            words = f"{live.state['current']}.{member} {task['status']} attempt {task.get('attempt', 0)}"
+            if worker := task.get("worker"):
+                alive = client.exists(board.keys.life(worker))
+                words += f" of {worker}, {'alive' if alive else 'dead'}"
+            if queues:
+                words += f", {_message_of(client, queues, planned)}"
+            found.append(words)
+    return "; ".join(found)
+
+
+def _message_of(client: redis.Redis, queues: str, planned: dict[str, str]) -> str:
+    """In which of Dramatiq's keys a task's message is."""
+    message_id, places = planned["task_id"], []
+    for queue in (planned["queue_name"], f"{planned['queue_name']}.DQ"):
+        if client.hexists(f"{queues}:{queue}.msgs", message_id):
+            places.append(f"data in {queue}")
+        if message_id.encode() in client.lrange(f"{queues}:{queue}", 0, -1):
+            places.append(f"queued in {queue}")
+        for key in client.scan_iter(f"{queues}:__acks__.*.{queue}"):
+            if client.sismember(key, message_id):
+                places.append(f"un-acked in {key.decode()}")
+    return "its message is " + (", ".join(places) or "nowhere")

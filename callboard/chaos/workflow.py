@@ -1,7 +1,8 @@
 """The workflows that ``callboard chaos`` runs unless it is given another: each body leaves lines on the disk.
 
-A chain's input is ``{"effects": path, "seconds": [for each stage], "raises": [stages that raise once]}``;
-what a stage returns names its run, and the next one writes down whose results it was given.
+A chain's input is ``{"plan": {"effects": path, "seconds": [for each stage], "raises": [stages that raise
+once], "fails": [stages that fail for good]}}``; what a stage returns names its run, and the next one writes
+down whose results it was given.
 """
 
 from __future__ import annotations
@@ -15,19 +16,9 @@ from actors.progress import current_stage, progress
 from actors.workflow import Workflow, parallel, stage
 
 from .effects import body
-
-#: Members of the parallel stage.
-MEMBERS = 3
-#: Members of the parallel stage of ``chaos_wide``.
-MANY = 100
-#: So many that no plan of faults exhausts them: only a fault of ours can make a chain fail.
-RETRIES: dict[str, Any] = {"max_retries": 20, "min_backoff": 100, "max_backoff": 1000}
+from .samples import MANY, MEMBERS, RETRIES, WEAK_MEMBER, GiveUp, Stumble
 
 Given = dict[str, Any]
-
-
-class Stumble(Exception):
-    """What a stage raises that was told to."""
 
 
 def _work(given: Given | list[Given], reports: int) -> Given:
@@ -44,6 +35,8 @@ def _work(given: Given | list[Given], reports: int) -> Given:
             progress(100 * (step + 1) / (reports + 1), substep=f"step {step + 1}")
         if here.stage in plan["raises"] and here.attempt == 1:
             raise Stumble(f"stage {here.stage} was told to stumble once")
+        if here.stage in plan.get("fails", []) and own.member in (0, WEAK_MEMBER):
+            raise GiveUp(f"stage {here.stage} was told to fail")
         time.sleep(seconds / (reports + 1))
     return {"plan": plan, "run": own.run}
 

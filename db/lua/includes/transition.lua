@@ -7,7 +7,8 @@
 --   id created channel stages       single facts that scripts need; id: the chain's, as a JSON string
 --   S:title S:members S:policy      of a stage: JSON string, number of members or 0, "fail" | "continue"
 --   state                           JSON object: the chain, see NEW_STATE (share: percent of the current
---                                   stage), and started finished error; moments are strings
+--                                   stage), and started finished error published (the state and percent
+--                                   last told), fence (the token of what was restored); moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
 --                                   finished worker task actor metadata error; deaths: how many workers
 --                                   have died under it; due: millisecond at which its retry is due
@@ -53,7 +54,9 @@ local function read(stage, member)
     if of.members > 0 then
         of.policy = redis.call("HGET", live, key .. ":policy")
     end
-    local task = found[10] and cjson.decode(found[10]) or {status = "PENDING", token = 0, attempt = 0}
+    -- A chain that was restored has a fence: runs from before hold lower tokens, also of tasks forgotten since.
+    local task = found[10] and cjson.decode(found[10])
+        or {status = "PENDING", token = chain.state.fence or 0, attempt = 0}
     task.place, task.member = place, member
     return chain, of, task
 end
@@ -188,13 +191,14 @@ local function number_field(name, value)
     return value and name .. whole(value) or ""
 end
 
--- What cjson.encode() would write. It prints each number as if it had a fraction, which takes longer than all
--- the rest.
+-- What cjson.encode() would write, of the fields named here and no others. It prints each number as if it had
+-- a fraction, which takes longer than all the rest.
 local function encode_state(state)
     return string.format('{"status":"%s","current":%d,"seq":%d,"completed":%d,"failed":%d,"revoked":%d,"share":%d',
             state.status, state.current, state.seq, state.completed, state.failed, state.revoked, state.share)
-        .. text_field(',"published":', state.published) .. text_field(',"started":', state.started)
-        .. text_field(',"finished":', state.finished) .. text_field(',"error":', state.error) .. "}"
+        .. number_field(',"fence":', state.fence) .. text_field(',"published":', state.published)
+        .. text_field(',"started":', state.started) .. text_field(',"finished":', state.finished)
+        .. text_field(',"error":', state.error) .. "}"
 end
 
 local function encode_task(task)

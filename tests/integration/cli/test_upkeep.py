@@ -125,7 +125,7 @@ def test_a_wrong_setting_stops_worker_and_clock(build_shell: Callable[..., Shell
 
 
 @pytest.mark.parametrize(
-    "arguments", [["start", "play"], ["up"], ["run", "play"], ["status", "x"], ["revoke", "x"]]
+    "arguments", [["start", "play"], ["up"], ["run", "play"], ["status", "x"], ["why", "x"], ["revoke", "x"]]
 )
 def test_redis_away_is_said_in_one_line(build_shell: Callable[..., Shell], arguments: list[str]) -> None:
     shell = build_shell(REDIS_URL=NOWHERE)
@@ -172,7 +172,7 @@ def test_declaring_the_workflows_loads_no_engine(shell: Shell) -> None:
 
 
 def test_each_command_has_help() -> None:
-    for command in ("up", "run", "start", "status", "resume", "revoke", "migrate", "doctor"):
+    for command in ("up", "run", "start", "status", "why", "resume", "revoke", "prune", "migrate", "doctor"):
         helped = CliRunner().invoke(commands, [command, "--help"], prog_name="callboard")
         assert helped.exit_code == 0
         assert f"callboard {command}" in helped.stdout

@@ -299,8 +299,8 @@ def test_a_parallel_stage_may_be_the_last(application: Application, work: Work) 
 
 @pytest.mark.parametrize(
     ("result", "words"),
-    [({1, 2}, "not JSON"), (float("nan"), "not JSON"), ("x" * 2_000_000, "2000002 bytes")],
-    ids=["set", "nan", "large"],
+    [({1, 2}, "not JSON"), (float("nan"), "not JSON")],
+    ids=["set", "nan"],
 )
 def test_a_result_that_cannot_be_stored_fails_its_stage_by_name(
     application: Application, work: Work, result: Any, words: str
