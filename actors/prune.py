@@ -17,6 +17,7 @@ from db.prune import Removed
 from db.values import utc_now
 
 from .application import Application
+from .storage import Folder
 
 #: Seconds that one round of the clock takes at most, and for which no other clock begins one.
 ROUND, STANDBY = 600, 3000
@@ -101,15 +102,31 @@ def _left_behind(application: Application, before: datetime, dry_run: bool) -> I
 
 def _folders(application: Application, before: datetime, dry_run: bool) -> Iterator[Removed]:
     """Folders whose newest file is older than that; those of chains and tasks, and of none that is open."""
-    names = application.storage.folders()
+    try:
+        names = application.storage.folders()
+    except Exception as error:
+        # Each driver raises errors of its own; the other kinds need not wait for it.
+        logger.warning("The storage cannot be pruned: %s", error)
+        return
     for start in range(0, len(names), stale.PAGE):
         for name in _ended(application, names[start : start + stale.PAGE]):
-            folder = application.storage.folder(name)
-            changed = folder.changed()
-            if changed is not None and changed < before:
-                if not dry_run:
-                    folder.remove()
+            changed = _remove_old(application.storage.folder(name), before, dry_run)
+            if changed is not None:
                 yield Removed("storage folders", 1, changed)
+
+
+def _remove_old(folder: Folder, before: datetime, dry_run: bool) -> datetime | None:
+    """When the folder was last changed, if it was old enough to go."""
+    try:
+        changed = folder.changed()
+        if changed is None or changed >= before:
+            return None
+        if not dry_run:
+            folder.remove()
+    except Exception as error:
+        logger.warning("The folder %s stays: %s", folder.url, error)
+        return None
+    return changed
 
 
 def _ended(application: Application, names: Sequence[str]) -> list[str]:

@@ -45,6 +45,8 @@ PAGE_SIZE = 500
 START_GRACE = 30
 #: The same where Redis has been emptied: everything is missing, and waiting helps nobody.
 EMPTIED_GRACE = 2
+#: Chains without a way on that are remembered, so that each is complained of once.
+MOST_GIVEN_UP = 10_000
 #: Seconds of the recorder's backlog with which the ledger still counts as up to date.
 LARGEST_LAG = 10
 
@@ -176,6 +178,8 @@ class Sweep:
         except CallboardError as error:
             if chain_id not in self._given_up:
                 logger.error("Chain %s has no owner, and cannot be sent again: %s", chain_id, error)
+            if len(self._given_up) >= MOST_GIVEN_UP:
+                self._given_up.clear()
             self._given_up.add(chain_id)
             return False
         if sent:

@@ -208,8 +208,12 @@ class Board:
             arguments += [encode(stage.name), len(stage.tasks) if stage.parallel else 0, stage.policy]
         return Transition("post", self._chain_keys(chain_id), arguments)
 
-    def begin(self, place: Place, *, actor: str, worker: str, retries: int) -> Begun:
+    def begin(self, place: Place, *, actor: str, worker: str, retries: int, delivery: str = "") -> Begun:
         """Take a task for this worker. One round trip.
+
+        Parameters:
+            delivery: tells this worker's deliveries apart. The same begin again, sent because the answer was
+                lost, is answered as the first time; it would wait for itself for ever.
 
         Raises:
             redis.RedisError: the server does not answer or refuses.
@@ -231,6 +235,7 @@ class Board:
                     LONE_TASK_TTL,
                     self.keys.life(""),
                     self.max_worker_deaths,
+                    delivery,
                 ],
             )
         )

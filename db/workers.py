@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .keys import Keys
@@ -32,6 +32,12 @@ class WorkerFacts:
     def as_json(self) -> str:
         """The form that the registry holds."""
         return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> WorkerFacts:
+        """Read the form that the registry holds; what a newer version has added is left out."""
+        told = json.loads(text)
+        return cls(**{field.name: told[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Workers:
             pipe.pttl(self.keys.life(worker_id))
         lives = pipe.execute()
         return [
-            KnownWorker(worker_id, WorkerFacts(**json.loads(text)), max(0, life) / 1000)
+            KnownWorker(worker_id, WorkerFacts.from_json(text), max(0, life) / 1000)
             for worker_id, text, life in zip(ids, registry.values(), lives, strict=True)
         ]
 

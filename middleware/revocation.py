@@ -93,4 +93,5 @@ class Revocation:
                 continue
             for index in lost:
                 if interrupt(runs[index]):
-                    self.logger.info("Stage %s has lost its task: interrupted.", runs[index].stage_name)
+                    name = runs[index].stage_name
+                    self.logger.info("Stage %s has lost its task: it is told to stop.", name)

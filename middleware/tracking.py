@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
+from itertools import count
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
@@ -80,6 +81,7 @@ class Tracking(Middleware):
         self.lease = Lease(Workers(board.clients, board.keys), lease_ttl)
         self.revocation = Revocation(board)
         self._stopping = threading.Event()
+        self._deliveries = count(1)
 
     @property
     def actor_options(self) -> set[str]:
@@ -206,7 +208,7 @@ class Tracking(Middleware):
 
     def _begin(self, place: Place, message: MessageProxy) -> Begun:
         """Ask until the board answers: a message that is acked without a begin would be lost."""
-        failures = 0
+        failures, delivery = 0, str(next(self._deliveries))
         while True:
             try:
                 begun = self.board.begin(
@@ -214,6 +216,7 @@ class Tracking(Middleware):
                     actor=message.actor_name,
                     worker=self.worker,
                     retries=int(message.options.get("retries", 0)),
+                    delivery=delivery,
                 )
                 if begun.verdict != "unknown" or not self.restore(place.chain_id):
                     return begun

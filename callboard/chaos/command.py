@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,8 @@ def run_seeds(
     """
     console = Console(soft_wrap=not sys.stdout.isatty())
     chosen = _seeds(seed, seeds)
+    # Asked to end, it takes its servers and workers with it.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     broken: list[int] = []
     try:
         with install(broker_url=broker_url) as installation:

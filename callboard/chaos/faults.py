@@ -82,6 +82,13 @@ def kill_tree(target: Target, dice: random.Random, seconds: float | None) -> Tol
     return pids, f"processes {', '.join(map(str, pids))}"
 
 
+def restart_workers(target: Target, dice: random.Random, seconds: float | None) -> Told:
+    """SIGTERM for all workers, as at a new release: what runs ends in time or is given back."""
+    pids = tuple(target.pool.workers())
+    target.pool.restart_tree()
+    return pids, f"processes {', '.join(map(str, pids))}"
+
+
 def kill_clock(target: Target, dice: random.Random, seconds: float | None) -> Told:
     """SIGKILL for the clock."""
     target.pool.kill_clock()
@@ -231,6 +238,7 @@ FAULTS: dict[str, Fault] = {
     for fault in (
         kill_worker,
         kill_tree,
+        restart_workers,
         kill_clock,
         pause_worker,
         restart_redis,

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from .servers import spawn
+
 #: Milliseconds that workers have for what they run when they are asked to end.
 SHUTDOWN_TIMEOUT = 4000
 #: Seconds between two looks at the processes.
@@ -96,6 +98,11 @@ class Pool:
         with self._lock:
             self._kill("worker")
 
+    def restart_tree(self) -> None:
+        """SIGTERM for the master, which asks its workers to end in order; another tree is started then."""
+        with self._lock:
+            self._trees["worker"].terminate()
+
     def kill_clock(self) -> None:
         """SIGKILL for the clock."""
         with self._lock:
@@ -127,15 +134,7 @@ class Pool:
                         self._start(name)
 
     def _start(self, name: str) -> None:
-        with self.log.open("ab") as log:
-            self._trees[name] = subprocess.Popen(
-                self._commands[name],
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._trees[name] = spawn(self._commands[name], self.log, env=self.environment)
 
     def _kill(self, name: str) -> None:
         process = self._trees[name]

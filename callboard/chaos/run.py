@@ -32,6 +32,8 @@ from .stores import read_boards, read_stores, settle, whereabouts
 PLAIN = 10
 #: Seconds that chains have to end after the last fault, beside the leases.
 PATIENCE = 60.0
+#: And for each chain, as they share the workers.
+PATIENCE_EACH = 0.15
 
 Say = Callable[[str], None]
 
@@ -88,7 +90,8 @@ class Run:
             self._let_it_happen(pool)
             last_fault = time.monotonic()
             self.say("waiting for the end of all chains")
-            wait_for(self._all_have_ended, PATIENCE + 2 * self.installation.lease)
+            patience = PATIENCE + 2 * self.installation.lease + PATIENCE_EACH * len(self.plan.chains)
+            wait_for(self._all_have_ended, patience)
             tail = time.monotonic() - last_fault
             self._describe_stuck()
             wait_for(lambda: self._plain_is_done() or self.seen.struck("flush_redis", "lose_redis"), 90)

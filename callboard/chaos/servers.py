@@ -118,20 +118,7 @@ class Server(ABC):
         self.process.send_signal(number)
 
     def _spawn(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        def spawn() -> subprocess.Popen[bytes]:
-            with (self.folder / "log").open("ab") as log:
-                return subprocess.Popen(
-                    command,
-                    cwd=self.folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    preexec_fn=_end_with_parent,  # noqa: PLW1509 (it calls into the kernel only)
-                    **options,
-                )
-
-        return _spawner.submit(spawn).result()
+        return spawn(command, self.folder / "log", cwd=self.folder, **options)
 
 
 class RedisServer(Server):
@@ -177,6 +164,24 @@ class RedisServer(Server):
 # The kernel ends a server with the *thread* that started it: this one lives as long as the process does.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="servers")
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def spawn(command: list[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own, its output appended to a file; it ends with this one."""
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 (it calls into the kernel only)
+                **options,
+            )
+
+    return _spawner.submit(start).result()
 
 
 def _end_with_parent() -> None:

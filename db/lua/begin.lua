@@ -3,7 +3,8 @@
 -- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id ("" for a task of no chain), stage, member, task id, actor, now, worker,
 --       retries (as the message says), status ttl, lone ttl (seconds that a task of no chain is kept),
---       key of a worker's life without the worker's id, deaths of workers that a task survives
+--       key of a worker's life without the worker's id, deaths of workers that a task survives,
+--       number of the worker's delivery: the same begin once more, as its answer was lost, is told the same
 -- Returns: {"go", token, attempt, results of the members before or false}, {"exhausted", token, attempt,
 --          false} the run may only fail: too many workers have died under the task, or {"done"} the task
 --          has succeeded before, {"closed"} task or chain has ended otherwise, {"stale"} a newer message
@@ -30,7 +31,25 @@ end
 if tonumber(ARGV[8]) < (task.retries or 0) or chain.state.current ~= of.number then
     return {"stale"}
 end
+-- What a run that holds the task is told.
+local function verdict()
+    if (task.deaths or 0) >= tonumber(ARGV[12]) then
+        return {"exhausted", tostring(task.token), task.attempt, false}
+    end
+    local inputs = false
+    if of.number > 1 then
+        local count = tonumber(redis.call("HGET", live, (of.number - 1) .. ":members"))
+        if count > 0 then
+            inputs = member_results(of.number - 1, count)
+        end
+    end
+    return {"go", tostring(task.token), task.attempt, inputs}
+end
+
 if task.status == "STARTED" or task.status == "RUNNING" then
+    if task.worker == ARGV[7] and ARGV[13] ~= "" and task.delivery == ARGV[13] then
+        return verdict()
+    end
     local alive_for = redis.call("PTTL", ARGV[11] .. task.worker)
     if alive_for > 0 then
         return {"busy", alive_for}
@@ -40,7 +59,7 @@ end
 
 task.token, task.attempt = task.token + 1, task.attempt + 1
 task.status, task.progress, task.worker = "STARTED", 1, ARGV[7]
-task.task, task.actor = ARGV[4], ARGV[5]
+task.task, task.actor, task.delivery = ARGV[4], ARGV[5], ARGV[13]
 task.metadata, task.finished, task.due = nil, nil, nil
 task.started, task.retries = task.started or now, task.retries or 0
 local first = chain.state.status == "PENDING"
@@ -49,14 +68,4 @@ if first then
 end
 show(chain_id, chain, of, task, now, ARGV[9], 0, "", {}, first)
 
-if (task.deaths or 0) >= tonumber(ARGV[12]) then
-    return {"exhausted", tostring(task.token), task.attempt, false}
-end
-local inputs = false
-if of.number > 1 then
-    local count = tonumber(redis.call("HGET", live, (of.number - 1) .. ":members"))
-    if count > 0 then
-        inputs = member_results(of.number - 1, count)
-    end
-end
-return {"go", tostring(task.token), task.attempt, inputs}
+return verdict()

@@ -77,6 +77,22 @@ def test_five_hundred_chains_and_ten_kills() -> None:
 
 
 @pytest.mark.long
+def test_a_thousand_chains_and_a_rolling_restart() -> None:
+    """Workers are told to go three times: nothing is lost, and no finished stage runs again."""
+    report = run_chaos(
+        "chaos_chain",
+        *("--chains", "1000", "--seconds", "40", "--no-revokes", "--processes", "2"),
+        *("--faults", "restart_workers:3"),
+        seed=a_seed(),
+        timeout=600,
+        LEASE_TTL="30",
+    )
+    assert report["chains"] == {"SUCCESS": 1000}
+    assert faults_of(report) == ["restart_workers"] * 3
+    assert report["doubles"] == []
+
+
+@pytest.mark.long
 def test_redis_is_emptied_in_the_middle_of_two_hundred_chains() -> None:
     report = run_chaos(
         *("--chains", "200", "--seconds", "20", "--no-revokes", "--faults", "flush_redis:1"),

@@ -10,7 +10,8 @@
 --                                   stage), and started finished error published (the state and percent
 --                                   last told), fence (the token of what was restored); moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
---                                   finished worker task actor metadata error; deaths: how many workers
+--                                   finished worker task actor metadata error; delivery: the
+--                                   begin that took it, as its worker numbers them; deaths: how many workers
 --                                   have died under it; due: millisecond at which its retry is due
 --   T:result final                  JSON: what a task, and the chain, returned
 --   array                           the status array, one line for each stage: the key of the same content

@@ -40,3 +40,28 @@ def test_a_run_that_the_ledger_never_heard_of_is_fenced(build_application: Build
     assert stale[0] == b"stale"
     assert board.apply(board.finish(place, after, "{}", '"of the second"'))[0] == b"recorded"
     assert board.result(chain_id, 1) == '"of the second"'
+
+
+def test_a_begin_whose_answer_was_lost_is_answered_the_same_again(
+    build_application: BuildApplication,
+) -> None:
+    application = build_application()
+
+    @stage
+    def recite_once(data: Any) -> Any:
+        return data
+
+    chain_id = Workflow("rehearsal", [recite_once]).start({})
+    board, place = application.board, Place(chain_id, 1, 0, task_id(chain_id, 1, 0))
+    client: redis.Redis = board.clients.get()
+    client.set(board.keys.life("first"), 1, ex=30)
+
+    def ask(worker: str, delivery: str) -> tuple[str, str, int]:
+        begun = board.begin(place, actor="recite_once", worker=worker, retries=0, delivery=delivery)
+        return begun.verdict, begun.token, begun.attempt
+
+    first = ask("first", "7")
+    assert first[0] == "go"
+    assert ask("first", "7") == first
+    assert ask("first", "8")[0] == "busy"
+    assert ask("second", "7")[0] == "busy"

@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
+import fsspec
 import pytest
 from chains import ended, recorded
 from dramatiq import Worker
+from fsspec.implementations.memory import MemoryFileSystem
 from servers import RedisServer
 
 from actors import prune
@@ -282,6 +284,46 @@ def test_files_stay_unless_a_setting_says_otherwise(build_application: Any, tmp_
     application.storage.folder(name).write_json("pages.json", {})
     make_old(tmp_path / "storage" / name, 10_000)
     assert pruned(application) == {}
+
+
+def test_a_storage_that_cannot_be_reached_holds_up_nothing(
+    build_application: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    application = build_application(STORAGE_URL="nowhere://bucket", STORAGE_DAYS="1")
+    one_stage().start({}, idempotency_key="key")
+    rows(application, status="FAILURE", created_at=utc_now() - timedelta(days=8))
+    assert pruned(application) == {"idempotency keys": 1}
+    assert "The storage cannot be pruned: nowhere://bucket" in caplog.text
+
+
+class KeepingFileSystem(MemoryFileSystem):  # type: ignore[misc]
+    """In memory; whoever wants to delete is told that he may not."""
+
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    protocol = "keeping"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> Any:
+        return super()._strip_protocol(path.removeprefix("keeping://"))
+
+    def rm(self, path: str, **options: Any) -> None:
+        raise PermissionError(f"{path} is kept")
+
+
+def test_a_folder_that_cannot_be_removed_holds_up_nothing(
+    build_application: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    fsspec.register_implementation("keeping", KeepingFileSystem, clobber=True)
+    application = build_application(STORAGE_URL="keeping://house", STORAGE_DAYS="1")
+    name = str(uuid4())
+    application.storage.folder(name).write_json("page.json", {})
+    for file in KeepingFileSystem.store.values():
+        file.created -= timedelta(days=2)
+    one_stage().start({}, idempotency_key="key")
+    rows(application, status="FAILURE", created_at=utc_now() - timedelta(days=8))
+    assert [removed.kind for removed in prune.steps(application)] == ["idempotency keys"]
+    assert f"The folder keeping://house/{name} stays: " in caplog.text
 
 
 def test_other_file_systems(build_application: Any) -> None:
