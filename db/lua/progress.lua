@@ -23,7 +23,7 @@ else
     local entry, progress = entry_of(chain, of, task, now)
     set_share(chain.state, of, progress)
     publish(chain, of, ARGV[9])
-    redis.call("HSET", live, "state", encode_state(chain.state), task.place, encode_task(task))
+    redis.call("HSET", live, "state", cjson.encode(chain.state), task.place, encode_task(task))
     write_array(with_entry(chain.array, of.number, entry), ttl)
 end
 return TERMINAL[chain.state.status] and "stale" or "go"

@@ -54,7 +54,7 @@ for stage = first, chain.stages do
                 redis.call("HSET", live, last.place, task_text)
                 redis.call("HDEL", live, last.place .. ":result")
                 state.seq = state.seq + 1
-                emit(chain_id, chain, encode_state(state), last, task_text, {})
+                emit(chain_id, chain, cjson.encode(state), last, task_text, {})
             end
             if stage == first then
                 send[#send + 1] = math.max(member, 1)
@@ -66,7 +66,7 @@ for stage = first, chain.stages do
     chain.array = with_entry(chain.array, stage, entry)
 end
 state.seq = state.seq + 1
-local state_text = encode_state(state)
+local state_text = cjson.encode(state)
 redis.call("HSET", live, "state", state_text)
 write_array(chain.array, ttl)
 watch(chain_id)

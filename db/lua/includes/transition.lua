@@ -183,33 +183,12 @@ local function publish(chain, of, log)
     redis.call("PUBLISH", chain.channel, message)
 end
 
--- A field of a JSON object, nothing where there is no value. `name` comes with its punctuation.
-local function text_field(name, value)
-    return value and name .. cjson.encode(value) or ""
-end
-
-local function number_field(name, value)
-    return value and name .. whole(value) or ""
-end
-
--- What cjson.encode() would write, of the fields named here and no others. It prints each number as if it had
--- a fraction, which takes longer than all the rest.
-local function encode_state(state)
-    return string.format('{"status":"%s","current":%d,"seq":%d,"completed":%d,"failed":%d,"revoked":%d,"share":%d',
-            state.status, state.current, state.seq, state.completed, state.failed, state.revoked, state.share)
-        .. number_field(',"fence":', state.fence) .. text_field(',"published":', state.published)
-        .. text_field(',"started":', state.started) .. text_field(',"finished":', state.finished)
-        .. text_field(',"error":', state.error) .. "}"
-end
-
 local function encode_task(task)
-    return string.format('{"status":"%s","token":%d,"attempt":%d,"retries":%d,"progress":%d',
-            task.status, task.token, task.attempt, task.retries or 0, task.progress or 0)
-        .. number_field(',"deaths":', task.deaths) .. number_field(',"due":', task.due)
-        .. text_field(',"started":', task.started) .. text_field(',"finished":', task.finished)
-        .. text_field(',"worker":', task.worker) .. text_field(',"task":', task.task)
-        .. text_field(',"actor":', task.actor) .. text_field(',"metadata":', task.metadata)
-        .. text_field(',"error":', task.error) .. "}"
+    local place, member = task.place, task.member
+    task.place, task.member = nil, nil
+    local text = cjson.encode(task)
+    task.place, task.member = place, member
+    return text
 end
 
 -- Appends what moved, for the ledger: the full state of the task, and of the chain where `state` is given.
@@ -256,7 +235,7 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, c
         redis.call("SET", array, text, "EX", ttl)
         publish(chain, of, log)
     end
-    local state_text = encode_state(state)
+    local state_text = cjson.encode(state)
     redis.call("HSET", live, "state", state_text, unpack(fields))
     emit(chain_id, chain, chain_moved and chain_id ~= "" and state_text, task, task_text, more)
     if TERMINAL[state.status] then
