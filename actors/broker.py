@@ -18,10 +18,14 @@ from callboard.errors import SettingsError
 from callboard.settings import Settings, without_password
 from db.board import Board
 from db.ledger import Ledger
+from db.workers import Workers
+from middleware.lease import Lease
+from middleware.pipelines import UntrackedPipelines
 from middleware.recorder import RecorderThread
 from middleware.results import Results
+from middleware.revocation import Revocation
 from middleware.run import Run
-from middleware.tracking import Tracking, UntrackedPipelines
+from middleware.tracking import Tracking
 
 from .redis_broker import RedisBroker
 from .storage import Storage
@@ -52,9 +56,13 @@ def build_broker(
         return storage.folder(run.place.chain_id or run.place.task_id).write_bytes(name, data)
 
     results = Results(settings.result_limit, write_result, storage.read_json)
+    lease, revocation = Lease(Workers(board.clients, board.keys), settings.lease_ttl), Revocation(board)
     middleware: list[Middleware] = [
         # First: its before hook begins a task ahead of all others, its after hook knows what Retries decided.
-        Tracking(board, restore=restore, results=results, lease_ttl=settings.lease_ttl),
+        Tracking(board, restore=restore, results=results, lease=lease, revocation=revocation),
+        # Behind one another: what a worker gives back at its end goes before its proof of life does.
+        lease,
+        revocation,
         AgeLimit(),
         TimeLimit(),
         ShutdownNotifications(),

@@ -18,7 +18,7 @@ from callboard.errors import BoardUnavailable, ChainStateError, UnknownChain, Wo
 from db.board import StagePlan, Transition, encode
 from db.ledger import NewChain
 from db.status_rows import ENDED
-from middleware.tracking import PLACE
+from middleware.pipelines import PLACE
 
 from .application import Application, current
 

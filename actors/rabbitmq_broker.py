@@ -19,8 +19,8 @@ from dramatiq.common import current_millis
 from dramatiq.errors import ConnectionClosed
 
 from db.board import Board, Transition
+from middleware.pipelines import PLACE, successors
 from middleware.run import HandOver, catch_retry, run_of, verdict_of
-from middleware.tracking import PLACE, successors
 
 
 class RabbitmqBroker(StockRabbitmqBroker):

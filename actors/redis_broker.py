@@ -27,8 +27,8 @@ from dramatiq.errors import ConnectionClosed, DecodeError
 from db.board import Transition
 from db.redis_client import ThreadClients, connect
 from db.scripts import Script, source
+from middleware.pipelines import PLACE
 from middleware.run import HandOver, catch_retry, run_of, verdict_of
-from middleware.tracking import PLACE
 
 _LUA = Path(__file__).parent / "lua"
 #: Seconds that an idle consumer waits at most: less than the socket's time-out and than a stop may wait.

@@ -21,7 +21,7 @@ from dramatiq.middleware import AsyncIO
 
 from callboard.errors import WorkflowError
 from db.board import StagePlan
-from middleware.tracking import FAN_OUT, PLACE
+from middleware.pipelines import FAN_OUT, PLACE
 
 from . import application, control
 

@@ -52,24 +52,18 @@ class AsyncBoard:
     async def array(self, chain_id: str) -> bytes | None:
         """The status array as JSON text; None for a chain that the board does not know.
 
-        A single object (the old form) comes as an array of one. An array that has expired while its chain
-        waited is put together again from the live state.
+        A single object (the old form) comes as an array of one. When it has expired while its chain waited,
+        the live state still has it.
         """
         text = await self._gets.get(self.keys.array(chain_id))
         if text is None:  # unknown, or another kind of key
-            return await self._entries(chain_id)
+            expired: Any = await self.client.hget(self.keys.live(chain_id), "array")
+            text = expired
+        if text is None:
+            return None
         if text[:1] == b"{":
             text = b"[" + text + b"]"
         return text if count_entries(text) is not None else None
-
-    async def _entries(self, chain_id: str) -> bytes | None:
-        live = self.keys.live(chain_id)
-        count: Any = await self.client.hget(live, "stages")
-        if count is None:
-            return None
-        wanted = [f"{stage}:entry" for stage in range(1, int(count) + 1)]
-        entries: Any = await self.client.hmget(live, wanted)
-        return None if None in entries else b"[" + b",".join(entries) + b"]"
 
     async def chain(self, chain_id: str) -> LiveChain | None:
         """The live state of a chain; None for one that the board does not know."""

@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from actors.application import Application
 from actors.control import CHAIN_ID
+from db.board import percent_done
 from db.status_rows import ENDED, ChainRecord, status_array
 
 from .board import AsyncBoard
@@ -63,14 +64,15 @@ class House:
         live = await self.board.chain(chain_id)
         if live is not None:
             state = live.state
-            percents = [int(percent) for percent in state["progress"]]
-            return _view(state["status"], percents, len(live.plan), state.get("error"), live.final)
+            percent = int(percent_done(state, len(live.plan)))
+            return _view(state["status"], percent, state.get("error"), live.final)
         record = await self.record(chain_id)
         if record is None:
             return None
         chain = record.chain
         percents = [entry["progress"] for entry in status_array(record)]
-        return _view(chain.status, percents, len(percents), chain.error_message, chain.final_result)
+        percent = 100 if chain.status == "SUCCESS" else sum(percents) // max(1, len(percents))
+        return _view(chain.status, percent, chain.error_message, chain.final_result)
 
 
 def is_chain_id(text: str) -> bool:
@@ -94,6 +96,5 @@ def unknown_chain() -> Refusal:
     return Refusal(404, "chain_not_found", "Chain not found")
 
 
-def _view(status: str, percents: list[int], stages: int, error: str | None, result: Any) -> ChainView:
-    percent = 100 if status == "SUCCESS" else sum(percents) // max(1, stages)
+def _view(status: str, percent: int, error: str | None, result: Any) -> ChainView:
     return ChainView(status, percent, (error or "") if status in ENDED else "", result)

@@ -10,6 +10,7 @@ from typing import Any
 
 import redis.asyncio
 
+from db.board import percent_done
 from db.keys import Keys
 from db.status import StatusManager
 
@@ -122,8 +123,7 @@ def _reconcile(
     """What messages say, unless the board knows of an end, or of a resume, that they do not tell."""
     status = state["status"]
     end = AT_END.get(status)
-    shares = [float(share) for share in state.get("progress", [])]
-    share = 1.0 if status == "SUCCESS" else round(sum(shares) / max(1, len(plan)) / 100, 4)
+    share = round(percent_done(state, len(plan)) / 100, 4)
     if end is not None:
         same = shown == end and progress is not None
         return end, progress if same and progress is not None else share

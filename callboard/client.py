@@ -118,9 +118,9 @@ class Client:
             text: Any = self._redis.get(chain_id)
             if text is None:
                 # The array of a chain that waits for long expires before its live state does.
-                live: Any = self._redis.hgetall(self._live(chain_id))
-                stages = range(1, int(live.get(b"stages", 0)) + 1)
-                return [json.loads(live[f"{stage}:entry".encode()]) for stage in stages] or None
+                text = self._redis.hget(self._live(chain_id), "array")
+            if text is None:
+                return None
         found = json.loads(text)
         return found if isinstance(found, list) else [found]
 

@@ -10,7 +10,8 @@ from dramatiq import Middleware
 from dramatiq.middleware import GroupCallbacks, Pipelines, Retries
 
 from db.workers import Workers
-from middleware.tracking import Tracking, UntrackedPipelines
+from middleware.pipelines import UntrackedPipelines
+from middleware.tracking import Tracking
 
 from .findings import Finding, client_of, sleeps
 from .settings import without_password

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -77,8 +77,8 @@ class LiveChain:
 
     Attributes:
         facts: what start wrote: name, total, created, batch, by, channel.
-        state: status, current (stage), seq, completed, failed, revoked, progress (a list), and where they
-            apply started, finished (epoch seconds, as strings) and error.
+        state: status, current (stage), seq, completed, failed, revoked, share (percent of the current
+            stage), and where they apply started, finished (epoch seconds, as strings) and error.
         plan: the stages, as :meth:`StagePlan.as_json` has them.
         final: what the last stage returned, once the chain has succeeded.
     """
@@ -107,6 +107,13 @@ class Begun:
     attempt: int = 0
     inputs: list[Any] | None = None
     alive_for: int = 0
+
+
+def percent_done(state: Mapping[str, Any], stages: int) -> float:
+    """How much of a chain in that state is done: each of its stages counts alike."""
+    if state["status"] == "SUCCESS":
+        return 100.0
+    return float((state["current"] - 1) * 100 + state["share"]) / max(1, stages)
 
 
 def now() -> str:
@@ -359,7 +366,9 @@ class Board:
         Raises:
             redis.RedisError: the server does not answer or refuses.
         """
-        arguments: list[Any] = [chain_id, self.status_ttl, FINAL_STATE_TTL if ended else 0, encode(array)]
+        # One line for each stage, as the scripts have it.
+        text = "[" + ",\n".join(map(encode, array)) + "]"
+        arguments: list[Any] = [chain_id, self.status_ttl, FINAL_STATE_TTL if ended else 0, text]
         for field, value in fields.items():
             arguments += [field, value]
         self.apply(Transition("restore", self._chain_keys(chain_id), arguments))
@@ -367,24 +376,17 @@ class Board:
     def array(self, chain_id: str) -> list[dict[str, Any]] | None:
         """The status array of a chain, or None where the board does not know it.
 
-        A single object (the old form) is read as an array of one. An array that has expired while its
-        chain waited is put together again from the live state.
+        A single object (the old form) is read as an array of one. When it has expired while its chain
+        waited, the live state still has it.
         """
         client = self.clients.get()
         text: Any = client.get(self.keys.array(chain_id))
         if text is None:
-            entries = self._entries(chain_id)
-            return None if entries is None else [json.loads(entry) for entry in entries]
+            text = client.hget(self.keys.live(chain_id), "array")
+            if text is None:
+                return None
         found = json.loads(text)
         return found if isinstance(found, list) else [found]
-
-    def _entries(self, chain_id: str) -> list[bytes] | None:
-        client, live = self.clients.get(), self.keys.live(chain_id)
-        count: Any = client.hget(live, "stages")
-        if count is None:
-            return None
-        entries: Any = client.hmget(live, [f"{stage}:entry" for stage in range(1, int(count) + 1)])
-        return None if None in entries else entries
 
     def chain(self, chain_id: str) -> LiveChain | None:
         """The live state of a chain, or None where the board does not know it."""

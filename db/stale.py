@@ -213,19 +213,14 @@ def _read(board: Board, names: Sequence[str]) -> Iterator[_Found]:
     pipe = client.pipeline(transaction=False)
     for name in names:
         pipe.ttl(name)
-        pipe.hmget(name, ["state", "created"])
+        pipe.hmget(name, ["state", "created", "array"])
     answers = pipe.execute()
-    lasting = [
-        (name, state, created)
-        for name, ttl, (state, created) in zip(names, answers[::2], answers[1::2], strict=True)
-        if ttl == -1 and state
-    ]
-    pipe = client.pipeline(transaction=False)
-    for name, state, _ in lasting:
-        pipe.hget(name, f"{json.loads(state)['current']}:entry")
-    for (name, state, created), entry in zip(lasting, pipe.execute(), strict=True):
-        moved = max(float(created or 0), json.loads(entry)["updated_at"] if entry else 0.0)
-        yield _Found(name.removeprefix(prefix), state, json.loads(state), moved)
+    for name, ttl, (text, created, array) in zip(names, answers[::2], answers[1::2], strict=True):
+        if ttl == -1 and text:
+            state = json.loads(text)
+            entry = json.loads(array)[state["current"] - 1] if array else {}
+            moved = max(float(created or 0), entry.get("updated_at", 0.0))
+            yield _Found(name.removeprefix(prefix), text, state, moved)
 
 
 def _has_work(board: Board, found: _Found, queues: str) -> bool:

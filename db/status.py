@@ -161,7 +161,7 @@ def _live_fields(record: ChainRecord, array: list[dict[str, Any]]) -> dict[str, 
         "completed": ended.count("SUCCESS"),
         "failed": ended.count("FAILURE"),
         "revoked": ended.count("REVOKED"),
-        "progress": [entry["progress"] for entry in array],
+        "share": array[_current_stage(record) - 1]["progress"],
         "started": _moment(chain.started_at),
         "finished": _moment(chain.finished_at),
         "error": chain.error_message,
@@ -175,6 +175,7 @@ def _live_fields(record: ChainRecord, array: list[dict[str, Any]]) -> dict[str, 
         "channel": chain.channel,
     }
     fields: dict[str, Any] = {
+        "id": encode(chain.chain_id),
         "facts": encode(facts),
         "plan": encode(chain.stages),
         "created": created,
@@ -184,12 +185,11 @@ def _live_fields(record: ChainRecord, array: list[dict[str, Any]]) -> dict[str, 
     }
     if chain.final_result is not None:
         fields["final"] = encode(chain.final_result)
-    for number, (stage, entry) in enumerate(zip(chain.stages, array, strict=True), start=1):
+    for number, stage in enumerate(chain.stages, start=1):
         fields |= {
             f"{number}:title": encode(stage["stage_name"]),
             f"{number}:members": len(stage["tasks"]) if stage["parallel"] else 0,
             f"{number}:policy": stage["policy"],
-            f"{number}:entry": encode(entry),
         }
     for task in record.tasks:
         if task.stage is None:

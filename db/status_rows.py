@@ -1,6 +1,6 @@
 """A chain read from the ledger, and its status array put together from the rows.
 
-The array is the one that ``db/lua/includes/transition.lua`` writes while the chain lives (``write_entry``,
+The array is the one that ``db/lua/includes/transition.lua`` writes while the chain lives (``entry_of``,
 ``summarise``); what the rows do not hold, such as the percent of an old failure, is read as the least that
 they prove.
 """

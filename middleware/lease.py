@@ -7,12 +7,19 @@ proof is a Redis key that expires, renewed by a helper process (``lifeline.py``)
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 import threading
+import time
+from typing import Any
+from uuid import uuid4
 
 import redis
+from dramatiq import Broker
 from dramatiq.logging import get_logger
+from dramatiq.middleware import Middleware
 
 from db.workers import WorkerFacts, Workers
 
@@ -22,20 +29,39 @@ SUPERVISION_INTERVAL = 1.0
 END_TIMEOUT = 2.0
 
 
-class Lease:
-    """Keeps one worker process known to be alive.
+class Lease(Middleware):
+    """Keeps this worker process known to be alive.
 
     Parameters:
         workers: where that is written.
         ttl: seconds that a proof of life counts.
+
+    Attributes:
+        worker_id: host, process and a number of its own, as a process's number comes again.
     """
 
     def __init__(self, workers: Workers, ttl: int) -> None:
         self.logger = get_logger(__name__, type(self))
         self.workers = workers
         self.ttl = ttl
+        self.worker_id = _new_worker_id()
         self._lifeline: subprocess.Popen[bytes] | None = None
         self._stop_asked = threading.Event()
+
+    def before_worker_boot(self, broker: Broker, worker: Any) -> None:
+        self.worker_id = _new_worker_id()
+        facts = WorkerFacts(
+            broker=getattr(broker, "broker_id", ""),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=sorted(worker.consumer_whitelist or broker.get_declared_queues()),
+            threads=worker.worker_threads,
+            started=round(time.time(), 3),
+        )
+        self.start(self.worker_id, facts)
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self.stop()
 
     def start(self, worker_id: str, facts: WorkerFacts) -> None:
         """Make the worker known before it takes a message, and start its lifeline."""
@@ -91,3 +117,7 @@ class Lease:
             if lifeline is None or lifeline.poll() is not None:
                 self.logger.warning("The worker's lifeline has ended; it gets another.")
                 self._launch(told)
+
+
+def _new_worker_id() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"

@@ -65,6 +65,9 @@ class Recorder(threading.Thread):
         self._stop_asked = threading.Event()
         self._next_claim = 0.0
         self._in_outage = False
+        # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
+        # emptied meanwhile would have lost them.
+        self._in_hand: Sequence[Entry] = ()
 
     def stop(self) -> None:
         """Write what is in the stream, then end; what cannot be written stays there for the next one."""
@@ -78,9 +81,11 @@ class Recorder(threading.Thread):
             try:
                 if not stopping:
                     self._rest()
-                entries = self._read(0 if stopping else READ_BLOCK)
+                if not self._in_hand:
+                    self._in_hand = self._read(0 if stopping else READ_BLOCK)
                 begun = time.monotonic()
-                recorded = self._write(entries)
+                recorded = self._write(self._in_hand)
+                self._in_hand = ()
                 self._end_outage()
                 self._let_gather(recorded, time.monotonic() - begun)
             except (redis.RedisError, LedgerUnavailable) as error:

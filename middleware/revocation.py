@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from typing import Any
 
 import redis
+from dramatiq import Broker, MessageProxy
 from dramatiq.logging import get_logger
+from dramatiq.middleware import Middleware
 from dramatiq.middleware.threading import is_gevent_active, raise_thread_exception
 
 from db.board import Board
 
-from .run import Run, RunLost
+from .run import Run, RunLost, run_of
 
 #: Seconds between two questions to the board, one round trip for all runs of the process.
 LOOK_INTERVAL = 2.0
@@ -49,8 +52,12 @@ def interrupt(run: Run) -> bool:
         return True
 
 
-class Revocation:
-    """Knows the runs of this process, and interrupts those that have lost their tasks."""
+class Revocation(Middleware):
+    """Knows the runs of this process, and ends those that are not to end by themselves.
+
+    A run that has lost its task is interrupted. What still runs when the worker has no more time is given
+    back: its task goes to another worker at once, and the run is fenced.
+    """
 
     def __init__(self, board: Board) -> None:
         self.logger = get_logger(__name__, type(self))
@@ -58,28 +65,42 @@ class Revocation:
         self._runs: dict[int, Run] = {}
         self._stop_asked = threading.Event()
 
+    def before_worker_boot(self, broker: Broker, worker: Any) -> None:
+        self._stop_asked.clear()
+        if not is_gevent_active():
+            threading.Thread(target=self._watch, name="revocation", daemon=True).start()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self._stop_asked.set()
+        for run in self.runs:
+            if run.hand_over is None:
+                self._give_back(run)
+
+    def after_ack(self, broker: Broker, message: MessageProxy) -> None:
+        run = run_of(message)
+        if run is not None:
+            self._runs.pop(id(run), None)
+
+    after_nack = after_ack
+
     @property
     def runs(self) -> list[Run]:
         """Those that have begun and whose messages are not settled."""
         return list(self._runs.values())
 
-    def start(self) -> None:
-        """Start the thread that asks the board."""
-        self._stop_asked.clear()
-        if not is_gevent_active():
-            threading.Thread(target=self._watch, name="revocation", daemon=True).start()
-
-    def stop(self) -> None:
-        """Let the thread end."""
-        self._stop_asked.set()
-
     def add(self, run: Run) -> None:
         """Watch a run."""
         self._runs[id(run)] = run
 
-    def remove(self, run: Run) -> None:
-        """Watch it no longer."""
+    def _give_back(self, run: Run) -> None:
         self._runs.pop(id(run), None)
+        transition = self.board.give_back(run.place, run.token, run.final_metadata())
+        try:
+            run.broker.give_back(run.message, transition)  # type: ignore[attr-defined]
+        except redis.RedisError as error:
+            self.logger.warning("Message %s goes back when Redis is: %s", run.message.message_id, error)
+        else:
+            self.logger.info("Message %s goes back: the worker shuts down.", run.message.message_id)
 
     def _watch(self) -> None:
         while not self._stop_asked.wait(LOOK_INTERVAL):

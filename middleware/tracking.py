@@ -14,37 +14,29 @@ the hand-over, which the consumer carries out at ack or nack: see ``actors/redis
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
-from uuid import uuid4
 
 import redis
-from dramatiq import Actor, Broker, Message, MessageProxy
+from dramatiq import Actor, Broker, MessageProxy
 from dramatiq.common import current_millis
 from dramatiq.logging import get_logger
-from dramatiq.middleware import Middleware, Pipelines, SkipMessage
+from dramatiq.middleware import Middleware, SkipMessage
 
 from callboard.errors import ResultError, WorkerDied
 from db.board import Begun, Board, Place
-from db.workers import WorkerFacts, Workers
 
 from .lease import Lease
+from .pipelines import PLACE, successors
 from .results import REFERENCE, Results
 from .revocation import Interruptible, Revocation
 from .run import HandOver, Run, RunLost, current_run, run_of, set_current_run
 
-#: The message option that names a task's place: ``{"chain": id, "stage": 1, "member": 0}``.
-PLACE = "callboard"
-#: The message option that holds the members of the parallel stage that follows.
-FAN_OUT = "callboard_fan_out"
 #: Characters of a traceback that are kept.
 TRACEBACK_LENGTH = 32_768
 #: Seconds between two tries to reach a board that is away; it grows up to the last.
@@ -62,7 +54,8 @@ class Tracking(Middleware):
         restore: called with a chain id when the board has forgotten the chain; writes it back from the
             ledger and returns whether there was one.
         results: how what a stage returns is kept.
-        lease_ttl: seconds that a worker counts as alive after its last proof of life.
+        lease: proves that this worker is alive.
+        revocation: interrupts runs that have lost their tasks.
     """
 
     def __init__(
@@ -71,15 +64,15 @@ class Tracking(Middleware):
         *,
         restore: Callable[[str], bool],
         results: Results,
-        lease_ttl: int = 30,
+        lease: Lease,
+        revocation: Revocation,
     ) -> None:
         self.logger = get_logger(__name__, type(self))
         self.board = board
         self.restore = restore
         self.results = results
-        self.worker = _new_worker_id()
-        self.lease = Lease(Workers(board.clients, board.keys), lease_ttl)
-        self.revocation = Revocation(board)
+        self.lease = lease
+        self.revocation = revocation
         self._stopping = threading.Event()
         self._deliveries = count(1)
 
@@ -111,46 +104,10 @@ class Tracking(Middleware):
         return body
 
     def before_worker_boot(self, broker: Broker, worker: Any) -> None:
-        self.worker = _new_worker_id()
         self._stopping.clear()
-        facts = WorkerFacts(
-            broker=getattr(broker, "broker_id", ""),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            queues=sorted(worker.consumer_whitelist or broker.get_declared_queues()),
-            threads=worker.worker_threads,
-            started=round(time.time(), 3),
-        )
-        self.lease.start(self.worker, facts)
-        self.revocation.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
         self._stopping.set()
-
-    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
-        self.revocation.stop()
-        for run in self.revocation.runs:
-            if run.hand_over is None:
-                self._give_back(run)
-        self.lease.stop()
-
-    def _give_back(self, run: Run) -> None:
-        """What has not ended within the limit goes to another worker at once; this run is fenced."""
-        self.revocation.remove(run)
-        transition = self.board.give_back(run.place, run.token, run.final_metadata())
-        try:
-            run.broker.give_back(run.message, transition)  # type: ignore[attr-defined]
-        except redis.RedisError as error:
-            self.logger.warning("Message %s goes back when Redis is: %s", run.message.message_id, error)
-        else:
-            self.logger.info("Message %s goes back: the worker shuts down.", run.message.message_id)
-
-    def after_ack(self, broker: Broker, message: MessageProxy) -> None:
-        run = run_of(message)
-        if run is not None:
-            self.revocation.remove(run)
-
-    after_nack = after_ack
 
     # begin ------------------------------------------------------------------------------------------
 
@@ -214,7 +171,7 @@ class Tracking(Middleware):
                 begun = self.board.begin(
                     place,
                     actor=message.actor_name,
-                    worker=self.worker,
+                    worker=self.lease.worker_id,
                     retries=int(message.options.get("retries", 0)),
                     delivery=delivery,
                 )
@@ -323,34 +280,6 @@ class Tracking(Middleware):
         return HandOver(transition, successors(message, None))
 
 
-def _new_worker_id() -> str:
-    # A process's number comes again, in containers often at once.
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-
-
-def successors(message: MessageProxy, result: Any, *, ignore: bool = False) -> list[Message[Any]]:
-    """The messages of the stage that follows a delivered message, ``result`` handed to each.
-
-    After a member of a parallel stage nothing is handed on: the begin of the next stage brings the results
-    of all members.
-    """
-    if PLACE not in message.options:
-        return []
-    following = message.options.get(FAN_OUT)
-    if following is None:
-        target = message.options.get("pipe_target")
-        following = [target] if target else []
-    messages: list[Message[Any]] = [Message(**fields) for fields in following]
-    if message.options[PLACE]["member"]:
-        return messages
-    return [
-        following_message
-        if ignore or following_message.options.get("pipe_ignore")
-        else following_message.copy(args=(*following_message.args, result))
-        for following_message in messages
-    ]
-
-
 def describe(exception: BaseException) -> str:
     """An exception's own text, or its type where it has none."""
     return (str(exception) or type(exception).__name__).encode("utf-8", "replace").decode()
@@ -360,18 +289,3 @@ def trace(exception: BaseException) -> str:
     """The whole traceback, its end where it is very long."""
     text = "".join(traceback.format_exception(exception))
     return text[-TRACEBACK_LENGTH:].encode("utf-8", "replace").decode()
-
-
-class UntrackedPipelines(Pipelines):
-    """Dramatiq's own Pipelines for messages that belong to no chain."""
-
-    def after_process_message(
-        self,
-        broker: Broker,
-        message: MessageProxy,
-        *,
-        result: Any = None,
-        exception: BaseException | None = None,
-    ) -> None:
-        if PLACE not in message.options and message.options.get("pipe_target") is not False:
-            super().after_process_message(broker, message, result=result, exception=exception)

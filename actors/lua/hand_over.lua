@@ -14,12 +14,8 @@
 
 local taken = 0
 local function take(count)
-    local values = {}
-    for i = 1, count do
-        values[i] = ARGV[taken + i]
-    end
     taken = taken + count
-    return values
+    return {unpack(ARGV, taken - count + 1, taken)}
 end
 
 local namespace = KEYS[6]

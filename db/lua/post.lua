@@ -10,24 +10,22 @@ if redis.call("EXISTS", live) == 1 then
     return {"repeated"}
 end
 local chain_id, ttl, now = ARGV[1], ARGV[2], ARGV[3]
-local state = cjson.decode(NEW_STATE)
-local chain = {created = now, stages = (#ARGV - 6) / 3}
-local fields = {"facts", ARGV[5], "plan", ARGV[6], "created", now, "channel", ARGV[4], "stages", chain.stages}
-for stage = 1, chain.stages do
-    local at = 4 + 3 * stage
-    state.progress[stage] = 0
-    for _, value in ipairs({stage .. ":title", ARGV[at], stage .. ":members", ARGV[at + 1],
-        stage .. ":policy", ARGV[at + 2]}) do
+local chain = {created = now, stages = (#ARGV - 6) / 3, id = quoted(chain_id)}
+local fields = {"id", chain.id, "facts", ARGV[5], "plan", ARGV[6], "created", now, "channel", ARGV[4],
+    "stages", chain.stages}
+local stages, entries = {}, {}
+for number = 1, chain.stages do
+    local at, key = 4 + 3 * number, whole(number)
+    local title, members, policy = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    stages[number] = {number = number, key = key, title = title, members = tonumber(members), policy = policy}
+    for _, value in ipairs({key .. ":title", title, key .. ":members", members, key .. ":policy", policy}) do
         fields[#fields + 1] = value
     end
 end
-redis.call("HSET", live, "state", cjson.encode(state), unpack(fields))
-for stage = 1, chain.stages do
-    local at = 4 + 3 * stage
-    local of = {number = stage, title = ARGV[at], members = tonumber(ARGV[at + 1]), policy = ARGV[at + 2]}
-    redis.call("HSET", live, stage .. ":entry",
-        (entry_of(chain_id, chain, of, {status = "PENDING", member = 0}, now)))
+redis.call("HSET", live, "state", NEW_STATE, unpack(fields))
+for number, of in ipairs(stages) do
+    entries[number] = entry_of(chain, of, {status = "PENDING", member = 0}, now)
 end
-write_array(chain, ttl)
+write_array("[" .. table.concat(entries, ",\n") .. "]", ttl)
 watch(chain_id)
 return {"recorded", "next"}

@@ -20,11 +20,10 @@ elseif chain_id == "" then
     redis.call("HSET", live, task.place, encode_task(task))
 else
     -- Only the first report changes what the ledger keeps.
-    local entry, progress = entry_of(chain_id, chain, of, task, now)
-    chain.state.progress[of.number] = progress
-    publish(chain_id, chain, of.title, ARGV[9])
-    redis.call("HSET", live, "state", cjson.encode(chain.state), task.place, encode_task(task),
-        of.number .. ":entry", entry)
-    write_array(chain, ttl)
+    local entry, progress = entry_of(chain, of, task, now)
+    set_share(chain.state, of, progress)
+    publish(chain, of, ARGV[9])
+    redis.call("HSET", live, "state", cjson.encode(chain.state), task.place, encode_task(task))
+    write_array(with_entry(chain.array, of.number, entry), ttl)
 end
 return TERMINAL[chain.state.status] and "stale" or "go"

@@ -7,6 +7,7 @@
 if redis.call("EXISTS", KEYS[1]) == 1 then
     return {"repeated"}
 end
+redis.call("HSET", KEYS[1], "array", ARGV[4])
 for at = 5, #ARGV, 2 do
     redis.call("HSET", KEYS[1], ARGV[at], ARGV[at + 1])
 end

@@ -61,14 +61,14 @@ for stage = first, chain.stages do
             end
         end
     end
-    local entry, progress = entry_of(chain_id, chain, of, last, now)
-    state.progress[stage] = progress
-    redis.call("HSET", live, stage .. ":entry", entry)
+    local entry, progress = entry_of(chain, of, last, now)
+    set_share(state, of, progress)
+    chain.array = with_entry(chain.array, stage, entry)
 end
 state.seq = state.seq + 1
 local state_text = cjson.encode(state)
 redis.call("HSET", live, "state", state_text)
-write_array(chain, ttl)
+write_array(chain.array, ttl)
 watch(chain_id)
 emit(chain_id, chain, state_text, nil, nil, {})
 return {"recorded", send, first}

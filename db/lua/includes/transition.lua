@@ -4,15 +4,18 @@
 -- Fields of the live hash, with S a stage's number and T a task, "S.M" (M is 0 for the only task of a
 -- stage, from 1 for the members of a parallel one):
 --   facts plan                      JSON, as start wrote it; facts goes into each event as it is
---   created channel stages          single facts that scripts need
+--   id created channel stages       single facts that scripts need; id: the chain's, as a JSON string
 --   S:title S:members S:policy      of a stage: JSON string, number of members or 0, "fail" | "continue"
---   state                           JSON object: the chain, see NEW_STATE; moments are strings
+--   state                           JSON object: the chain, see NEW_STATE (share: percent of the current
+--                                   stage), and started finished error published (the state and percent
+--                                   last told), fence (the token of what was restored); moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
 --                                   finished worker task actor metadata error; delivery: the
 --                                   begin that took it, as its worker numbers them; deaths: how many workers
 --                                   have died under it; due: millisecond at which its retry is due
 --   T:result final                  JSON: what a task, and the chain, returned
---   S:entry                         JSON: the stage's object in the status array
+--   array                           the status array, one line for each stage: the key of the same content
+--                                   that clients read expires while a chain waits for long
 
 local live, array, stream, messages, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
@@ -20,30 +23,40 @@ local live, array, stream, messages, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 
 local FIRST_LOOK = 15000
 
 local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
-local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"progress":[0]}'
+local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"share":0}'
 
 local function quoted(text)
     return (cjson.encode(text):gsub("\\/", "/"))
 end
 
+-- A whole number as text, for half of what tostring() takes.
+local function whole(number)
+    return string.format("%d", number)
+end
+
 -- A chain (or lone task) and one stage of it: everything that a transition reads, in one call. Nil when the
--- board does not know it.
+-- board does not know it. Numbers in names come as text (`of.key`): Lua is slow at printing numbers.
 local function read(stage, member)
-    local place = stage .. "." .. member
-    local found = redis.call("HMGET", live, "state", "facts", "created", "channel", "stages",
-        stage .. ":title", stage .. ":members", stage .. ":policy", place)
+    local key = tostring(stage)
+    local place = key .. "." .. member
+    local found = redis.call("HMGET", live, "state", "facts", "created", "channel", "stages", "id",
+        "array", key .. ":title", key .. ":members", place)
     if not found[1] then
         return nil
     end
     local chain = {
         state = cjson.decode(found[1]), facts = found[2] or "", created = found[3] or "", channel = found[4],
-        stages = tonumber(found[5]) or 1,
+        stages = tonumber(found[5]) or 1, id = found[6],
+        array = found[7],
     }
     local of = {
-        number = tonumber(stage), title = found[6], members = tonumber(found[7]) or 0, policy = found[8],
+        number = tonumber(stage), key = key, title = found[8], members = tonumber(found[9]) or 0,
     }
+    if of.members > 0 then
+        of.policy = redis.call("HGET", live, key .. ":policy")
+    end
     -- A chain that was restored has a fence: runs from before hold lower tokens, also of tasks forgotten since.
-    local task = found[9] and cjson.decode(found[9])
+    local task = found[10] and cjson.decode(found[10])
         or {status = "PENDING", token = chain.state.fence or 0, attempt = 0}
     task.place, task.member = place, member
     return chain, of, task
@@ -108,58 +121,65 @@ local function members_json(stage, tasks)
 end
 
 -- The stage's object in the status array, after `task` has moved. Returns it with the stage's percent.
-local function entry_of(chain_id, chain, of, task, now)
+local function entry_of(chain, of, task, now)
     local status, progress, more = task.status, task.progress or 0, ""
     if task.metadata and task.metadata ~= "{}" then
         more = "," .. task.metadata:sub(2, -2)
     end
     if of.members > 0 then
-        local tasks = read_tasks(of.number, of.members)
+        local tasks = read_tasks(of.key, of.members)
         if tonumber(task.member) > 0 then
             tasks[tonumber(task.member)] = task
         end
         status, progress = summarise(tasks, of.policy)
         more = more .. members_json(of.number, tasks)
     end
-    return '{"chain_id":' .. quoted(chain_id) .. ',"stage":' .. of.number .. ',"status":"'
-        .. (TERMINAL[status] and status or "PENDING") .. '","progress":' .. progress .. ',"created_at":'
+    return '{"chain_id":' .. chain.id .. ',"stage":' .. of.key .. ',"status":"'
+        .. (TERMINAL[status] and status or "PENDING") .. '","progress":' .. whole(progress) .. ',"created_at":'
         .. chain.created .. ',"updated_at":' .. now .. ',"metadata":{"stage_name":' .. of.title .. more
         .. '},"process_status":"' .. status .. '"}', progress
 end
 
--- Puts the stages' entries together at the chain's own key.
-local function write_array(chain, ttl)
-    local wanted = {}
-    for stage = 1, chain.stages do
-        wanted[stage] = stage .. ":entry"
+-- The status array with another entry for a stage. Each entry is a line, so that none need be decoded.
+local function with_entry(text, stage, entry)
+    local from = 2
+    for _ = 2, stage do
+        from = text:find("\n", from, true) + 1
     end
-    redis.call("SET", array, "[" .. table.concat(redis.call("HMGET", live, unpack(wanted)), ",") .. "]", "EX", ttl)
+    local line_end = text:find("\n", from, true)
+    return text:sub(1, from - 1) .. entry .. text:sub(line_end and line_end - 1 or -1)
+end
+
+local function write_array(text, ttl)
+    redis.call("HSET", live, "array", text)
+    redis.call("SET", array, text, "EX", ttl)
+end
+
+-- `share` is what counts of the current stage; a member of another one, which goes on after a resume, counts
+-- for nothing yet.
+local function set_share(state, of, progress)
+    if of.number == state.current then
+        state.share = progress
+    end
 end
 
 -- Clients poll until END or FAILED, so a revoked chain reads FAILED to them.
 local AT_END = {SUCCESS = '"END"', FAILURE = '"FAILED"', REVOKED = '"FAILED"'}
 
 -- Sends a progress message when the state changed, a whole percent was made, or there is a log line.
-local function publish(chain_id, chain, title, log)
+local function publish(chain, of, log)
     local state = chain.state
-    local sum = 0
-    for _, progress in ipairs(state.progress) do
-        sum = sum + progress
-    end
-    local percent = state.status == "SUCCESS" and 100 or sum / chain.stages
-    local shown = AT_END[state.status] or title
-    local mark = shown .. math.floor(percent)
+    local percent = state.status == "SUCCESS" and 100
+        or ((state.current - 1) * 100 + state.share) / chain.stages
+    local shown = AT_END[state.status] or of.title
+    local mark = (AT_END[state.status] and state.status or of.key) .. " " .. whole(percent)
     if mark == state.published and log == "" then
         return
     end
     state.published = mark
-    local message = '{"run_id":' .. quoted(chain_id) .. ',"state":' .. shown .. ',"progress":'
-        .. string.format("%.4g", percent / 100)
-    if log ~= "" then
-        message = message .. ',"log":' .. log
-    end
-    message = message .. "}"
-    redis.call("XADD", messages, "MAXLEN", "~", 1000, "*", "message", message)
+    local message = '{"run_id":' .. chain.id .. ',"state":' .. shown .. ',"progress":'
+        .. string.format("%.4g", percent / 100) .. (log ~= "" and ',"log":' .. log or "") .. "}"
+    redis.call("XADD", messages, "MAXLEN", "~", "1000", "*", "message", message)
     redis.call("PUBLISH", chain.channel, message)
 end
 
@@ -174,20 +194,17 @@ end
 -- Appends what moved, for the ledger: the full state of the task, and of the chain where `state` is given.
 -- `more` holds what is not kept in either: result, traceback, final.
 local function emit(chain_id, chain, state, task, task_text, more)
-    local event = {"chain", chain_id, "seq", chain.state.seq}
-    local function add(name, value)
-        event[#event + 1], event[#event + 2] = name, value
-    end
-    if state then
-        add("facts", chain.facts)
-        add("state", state)
-    end
-    if task then
-        add("place", task.place)
-        add("task", task_text)
+    local seq, event = whole(chain.state.seq), nil
+    if state and task then
+        event = {"chain", chain_id, "seq", seq, "facts", chain.facts, "state", state,
+            "place", task.place, "task", task_text}
+    elseif state then
+        event = {"chain", chain_id, "seq", seq, "facts", chain.facts, "state", state}
+    else
+        event = {"chain", chain_id, "seq", seq, "place", task.place, "task", task_text}
     end
     for name, value in pairs(more) do
-        add(name, value)
+        event[#event + 1], event[#event + 2] = name, value
     end
     redis.call("XADD", stream, "*", unpack(event))
 end
@@ -211,16 +228,15 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, c
         fields[#fields + 1], fields[#fields + 2] = "final", more.final
     end
     if chain_id ~= "" then
-        local entry, progress = entry_of(chain_id, chain, of, task, now)
-        state.progress[of.number] = progress
-        fields[#fields + 1], fields[#fields + 2] = of.number .. ":entry", entry
-        publish(chain_id, chain, of.title, log)
+        local entry, progress = entry_of(chain, of, task, now)
+        set_share(state, of, progress)
+        local text = with_entry(chain.array, of.number, entry)
+        fields[#fields + 1], fields[#fields + 2] = "array", text
+        redis.call("SET", array, text, "EX", ttl)
+        publish(chain, of, log)
     end
     local state_text = cjson.encode(state)
     redis.call("HSET", live, "state", state_text, unpack(fields))
-    if chain_id ~= "" then
-        write_array(chain, ttl)
-    end
     emit(chain_id, chain, chain_moved and chain_id ~= "" and state_text, task, task_text, more)
     if TERMINAL[state.status] then
         redis.call("EXPIRE", live, final_ttl)
@@ -286,7 +302,7 @@ local function close_stage(chain, of, task, now, more)
         end
     end
     if of.number < chain.stages then
-        state.current = of.number + 1
+        state.current, state.share = of.number + 1, 0
         return "next"
     end
     end_chain(chain, "SUCCESS", now, nil)

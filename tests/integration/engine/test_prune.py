@@ -57,8 +57,9 @@ def set_back(application: Application, chain_id: str, days: float) -> None:
     """Let a chain on the board have moved so many days ago."""
     client, live = application.board.clients.get(), application.board.keys.live(chain_id)
     moment = time.time() - days * DAY
-    entry = json.loads(client.hget(live, "1:entry") or "{}")  # type: ignore[arg-type]
-    client.hset(live, mapping={"1:entry": json.dumps({**entry, "updated_at": moment}), "created": moment})
+    array = json.loads(client.hget(live, "array") or "[]")  # type: ignore[arg-type]
+    older = ",\n".join(json.dumps({**entry, "updated_at": moment}) for entry in array)
+    client.hset(live, mapping={"array": f"[{older}]", "created": moment})
 
 
 def forget_message(application: Application) -> None:

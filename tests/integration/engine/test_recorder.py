@@ -115,3 +115,28 @@ def test_recorders_rest_together(build_application: Any) -> None:
     for each in (recorder, other):
         each.stop()
     assert TaskLog.select().count(application.database) == 2
+
+
+def test_what_a_recorder_has_in_hand_outlives_an_emptied_redis(
+    build_application: Any, private_postgres: PostgresServer
+) -> None:
+    application = build_application(DATABASE_URL=private_postgres.url)
+    board, keys = application.board, application.board.keys
+    client = board.clients.get()
+    private_postgres.stop()
+    for task_id in ("t1", "t2"):
+        task = f'{{"task":"{task_id}","actor":"a","status":"STARTED"}}'
+        client.xadd(keys.events, {"chain": "", "seq": 1, "task": task})
+    recorder = Recorder(board.clients.url, keys, application.ledger)
+    recorder.start()
+
+    def taken() -> bool:
+        return client.exists(keys.events) > 0 and bool(
+            [group for group in client.xinfo_groups(keys.events) if group["pending"] == 2]
+        )
+
+    wait_until(taken)
+    client.flushdb()
+    private_postgres.start()
+    wait_until(lambda: TaskLog.select().count(application.database) == 2, 20)
+    recorder.stop()
