@@ -78,7 +78,7 @@ class Causes:
     def is_half_recorded(self, chain_id: str) -> bool:
         """Whether the ledger may know this chain's end, and lack what came before.
 
-        A recorder that is killed takes events with it; another claims them from Redis, unless that is emptied.
+        A killed recorder takes events with it; another claims them from Redis, unless that is emptied.
         """
         record = self.seen.rows.get(chain_id)
         finished = to_epoch(record.chain.finished_at) if record and record.chain.finished_at else 0.0
