@@ -11,11 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from db.values import to_epoch
+
 from .effects import Body
 from .observation import EMPTIED, Observation, Place
 
 #: Seconds of events that an emptied Redis may take with it: what the recorder had not written yet.
 UNRECORDED = 3.0
+#: Seconds for which events that a killed recorder had taken wait for another.
+CLAIMED_AFTER = 40.0
 #: Faults that keep workers from Redis.
 AWAY = ("cut_redis", "stall_redis", "pause_redis", "restart_redis")
 #: Faults that keep workers from the database.
@@ -71,6 +75,20 @@ class Causes:
                 return "Redis was emptied before the ledger knew of its finish"
         return ""
 
+    def is_half_recorded(self, chain_id: str) -> bool:
+        """Whether the ledger may know this chain's end, and lack what came before.
+
+        A killed recorder takes events with it; another claims them from Redis, unless that is emptied.
+        """
+        record = self.seen.rows.get(chain_id)
+        finished = to_epoch(record.chain.finished_at) if record and record.chain.finished_at else 0.0
+        return any(
+            strike.began - CLAIMED_AFTER <= died <= strike.ended
+            and died - UNRECORDED <= finished <= strike.ended
+            for strike in self.seen.struck(*EMPTIED)
+            for died in self.seen.deaths.values()
+        )
+
     def unrecorded(self, moment: float) -> float:
         """Seconds of events before a moment that the ledger may not have had yet."""
         seconds = UNRECORDED
@@ -79,7 +97,7 @@ class Causes:
                 seconds = max(seconds, moment - strike.began + UNRECORDED)
         # Events that a dead recorder had taken wait for another to claim them.
         for died in self.seen.deaths.values():
-            if moment - 40 <= died <= moment:
+            if moment - CLAIMED_AFTER <= died <= moment:
                 seconds = max(seconds, moment - died + UNRECORDED)
         return seconds
 

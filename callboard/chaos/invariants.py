@@ -13,14 +13,16 @@ from .observation import EMPTIED, ENDED, Observation
 
 def counters(seen: Observation) -> list[str]:
     """1: completed + failed + revoked + open = total, for every chain, at every moment, in both stores."""
-    found = []
+    found, causes = [], Causes(seen)
     for chain_id, live in seen.boards.items():
-        if live is not None:
+        if live is not None and not causes.is_half_recorded(chain_id):
             told = (live.state["completed"], live.state["failed"], live.state["revoked"])
             found += _miscounted(chain_id, "board", told, live.count, live.total, live.state["status"])
     for chain_id, record in seen.rows.items():
         if record is None:
             found.append(f"chain {chain_id} is not in the ledger")
+            continue
+        if causes.is_half_recorded(chain_id):
             continue
         row, statuses = record.chain, [task.status for task in record.tasks]
         told = (row.completed_tasks, row.failed_tasks, row.revoked_tasks)
@@ -207,10 +209,11 @@ def revoked_is_final(seen: Observation) -> list[str]:
 
 def no_event_lost(seen: Observation) -> list[str]:
     """8: no event is lost between board and ledger; twice or out of order changes nothing."""
+    causes = Causes(seen)
     found = [f"{seen.left_in_stream} events are left in the stream"] if seen.left_in_stream else []
     for chain_id, live in seen.boards.items():
         record = seen.rows.get(chain_id)
-        if live is None or record is None:
+        if live is None or record is None or causes.is_half_recorded(chain_id):
             continue
         row = record.chain
         told = (row.status, row.completed_tasks, row.failed_tasks, row.revoked_tasks)

@@ -36,7 +36,7 @@ def hold(house: House, seconds: int) -> None:
 def test_a_stage_that_holds_the_interpreter_for_longer_than_the_lease_runs_once(
     open_house: OpenHouse,
 ) -> None:
-    hold(open_house(LEASE_TTL="4"), 12)
+    hold(open_house(LEASE_TTL="3"), 8)
 
 
 @pytest.mark.long
@@ -65,7 +65,7 @@ def test_a_full_disk_fails_the_stage_and_leaves_no_half_file(open_house: OpenHou
 
 def test_a_clock_that_is_set_back_by_an_hour_stops_nothing() -> None:
     run_chaos(
-        *("--chains", "40", "--seconds", "8", "--faults", "kill_worker:1"),
+        *("--chains", "20", "--seconds", "6", "--faults", "kill_worker:1"),
         seed=a_seed(),
         WORKFLOWS="shifted_clock",
         SHIFT_AFTER="3",

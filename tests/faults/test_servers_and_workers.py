@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from chaos_runs import a_seed, faults_of, run_chaos
 
-SHORT = ("--chains", "40", "--seconds", "8")
+SHORT = ("--chains", "30", "--seconds", "6")
 
 
 def test_workers_die_and_are_stopped_for_longer_than_their_lease() -> None:
