@@ -18,7 +18,7 @@ from dramatiq import Message, MessageProxy, Middleware
 from dramatiq.brokers.redis import RedisBroker as StockRedisBroker
 from dramatiq.common import current_millis, dq_name
 
-from db.board import Transition
+from db.chains import Transition
 from db.redis_client import ThreadClients, connect
 from db.scripts import Script, source
 from middleware.pipelines import PLACE
