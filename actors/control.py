@@ -15,7 +15,7 @@ from dramatiq.common import current_millis
 from dramatiq.errors import BrokerConnectionError
 
 from callboard.errors import BoardUnavailable, ChainStateError, UnknownChain, WorkflowError
-from db.board import StagePlan, Transition, encode
+from db.chains import StagePlan, Transition, encode
 from db.ledger import NewChain
 from db.status_rows import ENDED
 from middleware.pipelines import PLACE

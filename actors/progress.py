@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from db.board import encode
+from db.chains import encode
 from middleware.run import current_run, cut_log
 
 from .application import application_of, current

@@ -18,7 +18,8 @@ from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
 from dramatiq.common import current_millis
 from dramatiq.errors import ConnectionClosed
 
-from db.board import Board, Transition
+from db.board import Board
+from db.chains import Transition
 from middleware.pipelines import PLACE, successors
 from middleware.run import HandOver, catch_retry, run_of, verdict_of
 

@@ -9,7 +9,7 @@ import dramatiq
 from dramatiq import Actor, Broker
 
 from callboard.errors import ChainStateError, WorkflowError
-from db.board import encode
+from db.chains import encode
 
 from . import control
 from .application import Application, application_of

@@ -20,7 +20,7 @@ from dramatiq import Actor, Broker, Message, group, pipeline
 from dramatiq.middleware import AsyncIO
 
 from callboard.errors import WorkflowError
-from db.board import StagePlan
+from db.chains import StagePlan
 from middleware.pipelines import FAN_OUT, PLACE
 
 from . import application, control

@@ -10,7 +10,7 @@ import falcon.asgi
 from falcon.media import JSONHandler
 
 from actors.application import Application
-from db.board import encode
+from db.chains import encode
 from db.keys import Keys
 
 from . import openapi

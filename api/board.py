@@ -10,7 +10,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from db.board import LiveChain
+from db.chains import LiveChain
 from db.keys import Keys
 
 from .gathered import GatheredGets

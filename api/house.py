@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from actors.application import Application
 from actors.control import CHAIN_ID
-from db.board import percent_done
+from db.chains import percent_done
 from db.status_rows import ENDED, ChainRecord, status_array
 
 from .board import AsyncBoard

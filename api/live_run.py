@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from db.board import encode
+from db.chains import encode
 
 #: States in which clients stop to poll.
 ENDED = ("END", "FAILED")

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis.asyncio
 
-from db.board import percent_done
+from db.chains import percent_done
 from db.keys import Keys
 from db.status import StatusManager
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from falcon.asgi import Request, Response
 
-from db.board import LiveChain
+from db.chains import LiveChain
 from db.history import Filters, page
 from db.status_rows import ChainRecord
 from db.values import from_epoch

@@ -35,7 +35,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests"), str(HERE)]
 
 from servers import PostgresServer, RedisServer, free_port, fresh_database  # noqa: E402
 
-from db.board import Board, Place, StagePlan, encode  # noqa: E402
+from db.board import Board  # noqa: E402
+from db.chains import Place, StagePlan, encode  # noqa: E402
 from db.connection import open_database  # noqa: E402
 from db.keys import Keys  # noqa: E402
 from db.migrate import migrate  # noqa: E402

@@ -6,17 +6,31 @@ be carried out, 130 when Ctrl-C ended it. What cannot be done is said in one lin
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import __version__
 from .errors import CallboardError
 from .settings import Settings, without_password
+from .terminal import (
+    AsJson,
+    ChainId,
+    File,
+    Follow,
+    Input,
+    WorkflowName,
+    announce,
+    complain,
+    declared_application,
+    follow_to_the_end,
+    prepared_application,
+    read_input,
+    ready_application,
+    show,
+)
 
 if TYPE_CHECKING:
     from actors.application import Application
@@ -30,17 +44,6 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-WorkflowName = Annotated[
-    str, typer.Argument(help="The workflow's name; modules of your own are named in WORKFLOWS.")
-]
-ChainId = Annotated[str, typer.Argument(help="The chain's id, as start printed it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show progress until the chain has ended.")]
-File = Annotated[
-    str | None, typer.Option("--file", help="A file (or storage URL) that becomes the input's file_path.")
-]
-Input = Annotated[str, typer.Option("--input", help="The chain's input: JSON, or @file to read it from one.")]
-
 
 def main() -> None:
     """Entry point of the console script."""
@@ -49,13 +52,13 @@ def main() -> None:
     try:
         commands()
     except CallboardError as error:
-        _complain(str(error))
+        complain(str(error))
         sys.exit(2)
     except Exception as error:
         words = _server_error(error)
         if words is None:
             raise
-        _complain(words)
+        complain(words)
         sys.exit(2)
 
 
@@ -79,7 +82,7 @@ def up(
     """
     from .processes import Crew, Stopped, clock, say, web, worker  # noqa: PLC0415 (only what a command uses)
 
-    application = _prepared()
+    application = prepared_application()
     members = [worker(processes, threads), clock(), *([web(application.settings)] if with_web else [])]
     with Crew(members, application.settings, quiet=quiet) as crew:
         for name, place in _places(application):
@@ -108,16 +111,16 @@ def run(
     from .follow import follow_chain  # noqa: PLC0415
     from .processes import Crew, Stopped, clock, worker  # noqa: PLC0415
 
-    application = _application()
-    declared, document = application.workflow(workflow), _input(data, file)
-    _prepared()
+    application = declared_application()
+    declared, document = application.workflow(workflow), read_input(data, file)
+    prepared_application()
     chain_id = None
     try:
         with Crew([worker(1, 2), clock()], application.settings, quiet=True) as crew:
             try:
                 crew.wait_until_ready()
                 chain_id = declared.start(document, initiated_by="cli")
-                _announce(chain_id, as_json)
+                announce(chain_id, as_json)
                 succeeded = follow_chain(
                     application.status, chain_id, as_json=as_json, still_running=crew.check
                 )
@@ -143,13 +146,13 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start a chain and print its id. A worker (`callboard up`) runs it."""
-    application = _application()
-    declared, document = application.workflow(workflow), _input(data, file)
+    application = declared_application()
+    declared, document = application.workflow(workflow), read_input(data, file)
     application.prepare()
     started = declared.start(document, chain_id=chain_id, idempotency_key=idempotency_key, initiated_by="cli")
-    _announce(started, as_json)
+    announce(started, as_json)
     if follow:
-        _follow(application, started, as_json)
+        follow_to_the_end(application, started, as_json)
 
 
 @commands.command()
@@ -160,9 +163,9 @@ def status(chain_id: ChainId, follow: Follow = False, as_json: AsJson = False) -
     """
     from .follow import show_chain  # noqa: PLC0415
 
-    application = _ready()
+    application = ready_application()
     if follow:
-        _follow(application, chain_id, as_json)
+        follow_to_the_end(application, chain_id, as_json)
     ended_well = show_chain(application.status, chain_id, as_json=as_json)
     raise typer.Exit(0 if ended_well else 1)
 
@@ -175,8 +178,8 @@ def why(chain_id: ChainId, as_json: AsJson = False) -> None:
     """
     from .why import why as explain  # noqa: PLC0415
 
-    answer = explain(_ready(), chain_id)
-    _print(answer.as_json(), answer.sentence, as_json)
+    answer = explain(ready_application(), chain_id)
+    show(answer.as_json(), answer.sentence, as_json)
     raise typer.Exit(1 if answer.status in ("FAILURE", "REVOKED") else 0)
 
 
@@ -190,11 +193,11 @@ def resume(
     """Let a failed or revoked chain go on from the first stage that has not succeeded."""
     from actors.control import resume as resume_chain  # noqa: PLC0415
 
-    application = _ready()
+    application = ready_application()
     stage = resume_chain(chain_id, from_stage=from_stage, application=application)
-    _print({"chain_id": chain_id, "resumed_from": stage}, f"{chain_id} goes on from stage {stage}", as_json)
+    show({"chain_id": chain_id, "resumed_from": stage}, f"{chain_id} goes on from stage {stage}", as_json)
     if follow:
-        _follow(application, chain_id, as_json)
+        follow_to_the_end(application, chain_id, as_json)
 
 
 @commands.command()
@@ -206,7 +209,7 @@ def revoke(
     """Call a chain off: what waits will not run, and what runs is told to stop."""
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
 
-    receipts = revoke_chain(chain_id, reason, application=_ready())
+    receipts = revoke_chain(chain_id, reason, application=ready_application())
     tasks = [
         {"stage": receipt.stage, "member": receipt.member, "was": receipt.was, "outcome": receipt.outcome}
         for receipt in receipts
@@ -216,7 +219,7 @@ def revoke(
         f"was {receipt.was}: {receipt.outcome}"
         for receipt in receipts
     )
-    _print({"chain_id": chain_id, "revoked": tasks}, f"{chain_id} revoked ({words})", as_json)
+    show({"chain_id": chain_id, "revoked": tasks}, f"{chain_id} revoked ({words})", as_json)
 
 
 @commands.command()
@@ -230,7 +233,7 @@ def prune(
     """
     from .pruning import prune as prune_all  # noqa: PLC0415
 
-    prune_all(_ready(), dry_run=dry_run, as_json=as_json)
+    prune_all(ready_application(), dry_run=dry_run, as_json=as_json)
 
 
 @commands.command()
@@ -252,9 +255,9 @@ def doctor(as_json: AsJson = False) -> None:
     from .doctor import examine  # noqa: PLC0415
 
     healthy = True
-    for finding in examine(_application()):
+    for finding in examine(declared_application()):
         healthy = healthy and finding.level != "error"
-        _print(finding.as_json(), f"{finding.level:8} {finding.subject}: {finding.text}", as_json)
+        show(finding.as_json(), f"{finding.level:8} {finding.subject}: {finding.text}", as_json)
     raise typer.Exit(0 if healthy else 2)
 
 
@@ -295,40 +298,13 @@ def chaos(
         seconds=seconds,
         faults=faults,
         workflow=workflow,
-        data=_input(data, None),
+        data=read_input(data, None),
         revokes=revokes,
     )
     held = run_seeds(
         seed, seeds, asked, processes=processes, threads=threads, broker_url=broker_url, as_json=as_json
     )
     raise typer.Exit(0 if held else 1)
-
-
-def _application() -> Application:
-    """The application with its workflows declared; nothing is started."""
-    # What cannot be used is said before anything else is loaded.
-    Settings.from_environment()
-    import actors  # noqa: F401, PLC0415 (declares the workflows)
-    from actors.application import current  # noqa: PLC0415
-
-    return current()
-
-
-def _ready() -> Application:
-    """The application, with the embedded Redis started where it is the one to use."""
-    application = _application()
-    application.prepare()
-    return application
-
-
-def _prepared() -> Application:
-    """As :func:`_ready`, with the tables up to date and Redis known to answer."""
-    from db.migrate import migrate as migrate_database  # noqa: PLC0415
-
-    application = _ready()
-    application.board.clients.get().ping()
-    migrate_database(application.database)
-    return application
 
 
 def _places(application: Application) -> Iterator[tuple[str, str]]:
@@ -342,60 +318,15 @@ def _places(application: Application) -> Iterator[tuple[str, str]]:
     yield "workflows", ", ".join(sorted(application.workflows)) or "none; name modules of yours in WORKFLOWS"
 
 
-def _input(text: str, file: str | None) -> Any:
-    if text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CallboardError(f"--input: cannot read {text[1:]}: {error}") from None
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CallboardError(f"--input is not JSON: {error}") from None
-    if file is None:
-        return data
-    if not isinstance(data, dict):
-        raise CallboardError("--file goes with an --input that is a JSON object")
-    if "://" in file:
-        return {**data, "file_path": file}
-    path = Path(file).resolve()
-    if not path.is_file():
-        raise CallboardError(f"--file: there is no file {file}")
-    return {**data, "file_path": str(path)}
-
-
-def _announce(chain_id: str, as_json: bool) -> None:
-    _print({"chain_id": chain_id}, chain_id, as_json)
-
-
-def _print(facts: dict[str, Any], words: str, as_json: bool) -> None:
-    print(json.dumps(facts, ensure_ascii=False) if as_json else words, flush=True)
-
-
-def _complain(words: str) -> None:
-    print(f"callboard: {' '.join(words.split())}", file=sys.stderr, flush=True)
-
-
-def _follow(application: Application, chain_id: str, as_json: bool) -> NoReturn:
-    from .follow import follow_chain  # noqa: PLC0415
-
-    try:
-        succeeded = follow_chain(application.status, chain_id, as_json=as_json)
-    except KeyboardInterrupt:
-        _complain(f"chain {chain_id} goes on; `callboard status {chain_id} --follow` shows it again")
-        raise typer.Exit(130) from None
-    raise typer.Exit(0 if succeeded else 1)
-
-
 def _revoke_interrupted(application: Application, chain_id: str) -> None:
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
 
     try:
         revoke_chain(chain_id, "interrupted", application=application)
     except CallboardError as error:
-        _complain(f"chain {chain_id} could not be revoked: {error}")
+        complain(f"chain {chain_id} could not be revoked: {error}")
     else:
-        _complain(f"interrupted: chain {chain_id} was revoked; `callboard resume {chain_id}` lets it go on")
+        complain(f"interrupted: chain {chain_id} was revoked; `callboard resume {chain_id}` lets it go on")
 
 
 def _server_error(error: Exception) -> str | None:

@@ -15,7 +15,7 @@ from .why_task import NO_CLOCK, Reason, Surroundings, Task, clock_time
 
 if TYPE_CHECKING:
     from actors.application import Application
-    from db.board import LiveChain
+    from db.chains import LiveChain
 
 ENDED = ("SUCCESS", "FAILURE", "REVOKED")
 #: What keeps a chain most comes first: of several open members, that one is told.

@@ -10,7 +10,8 @@ from typing import Any
 
 from callboard.errors import UnknownChain
 
-from .board import Board, encode
+from .board import Board
+from .chains import encode
 from .ledger import Ledger
 from .status_rows import ENDED, SUCCESS, ChainRecord
 from .values import to_epoch

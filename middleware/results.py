@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callboard.errors import ResultError
-from db.board import encode
+from db.chains import encode
 
 from .run import Run
 

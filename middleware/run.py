@@ -12,7 +12,8 @@ from dramatiq import Broker, Message, MessageProxy
 from dramatiq.common import current_millis
 from dramatiq.middleware import Interrupt
 
-from db.board import Board, Place, Transition, encode
+from db.board import Board
+from db.chains import Place, Transition, encode
 
 #: Bytes of a log line; with it a progress message stays under 1 KB.
 LOG_BYTES = 500

@@ -29,7 +29,8 @@ from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware, SkipMessage
 
 from callboard.errors import ResultError, WorkerDied
-from db.board import Begun, Board, Place
+from db.board import Board
+from db.chains import Begun, Place
 
 from .lease import Lease
 from .pipelines import PLACE, successors

@@ -19,7 +19,8 @@ from api.errors import add_error_handlers
 from api.live import LiveRuns
 from api.live_limits import Limits
 from api.runs import add_routes
-from db.board import Board, Place, StagePlan, encode
+from db.board import Board
+from db.chains import Place, StagePlan, encode
 from db.keys import Keys
 from db.redis_client import ThreadClients
 

@@ -22,7 +22,7 @@ from actors.sweep import Sweep
 from actors.workflow import Workflow, parallel, stage, task_id
 from callboard.errors import UnknownChain
 from callboard.why import Answer, why
-from db.board import Place
+from db.chains import Place
 from db.models import ChainExecution
 from db.workers import WorkerFacts, Workers
 

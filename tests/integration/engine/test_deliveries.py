@@ -15,7 +15,7 @@ from waiting import wait_until
 
 from actors.application import Application
 from actors.workflow import Workflow, parallel, stage, task_id
-from db.board import Place
+from db.chains import Place
 from db.models import TaskLog
 from db.workers import WorkerFacts, Workers
 

@@ -9,7 +9,8 @@ import redis
 
 from actors.application import Application
 from actors.workflow import Workflow, stage, task_id
-from db.board import Board, Place
+from db.board import Board
+from db.chains import Place
 
 BuildApplication = Callable[..., Application]
 

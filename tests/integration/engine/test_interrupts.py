@@ -16,7 +16,7 @@ from waiting import wait_until
 from actors.application import Application
 from actors.control import resume, revoke
 from actors.workflow import Workflow, parallel, stage, task_id
-from db.board import Place
+from db.chains import Place
 
 Work = Callable[..., Worker]
 

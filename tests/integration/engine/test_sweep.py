@@ -17,7 +17,7 @@ from actors.control import resume, send_again
 from actors.sweep import Sweep
 from actors.workflow import Workflow, parallel, stage, task_id
 from callboard.errors import UnknownChain
-from db.board import Place
+from db.chains import Place
 from db.ledger import NewChain
 from db.workers import WorkerFacts, Workers
 
