@@ -175,6 +175,7 @@ class Tracking(Middleware):
                     worker=self.lease.worker_id,
                     retries=int(message.options.get("retries", 0)),
                     delivery=delivery,
+                    life_ttl=self.lease.ttl,
                 )
                 if begun.verdict != "unknown" or not self.restore(place.chain_id):
                     return begun

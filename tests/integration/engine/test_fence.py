@@ -66,3 +66,21 @@ def test_a_begin_whose_answer_was_lost_is_answered_the_same_again(
     assert ask("first", "7") == first
     assert ask("first", "8")[0] == "busy"
     assert ask("second", "7")[0] == "busy"
+
+
+def test_a_worker_that_begins_counts_as_alive_though_its_lifeline_has_not_said_so_yet(
+    build_application: BuildApplication,
+) -> None:
+    application = build_application()
+
+    @stage
+    def recite_late(data: Any) -> Any:
+        return data
+
+    chain_id = Workflow("late", [recite_late]).start({})
+    board, place = application.board, Place(chain_id, 1, 0, task_id(chain_id, 1, 0))
+    begun = board.begin(place, actor="recite_late", worker="first", retries=0, life_ttl=20)
+    assert begun.verdict == "go"
+    again = board.begin(place, actor="recite_late", worker="second", retries=0, life_ttl=20)
+    assert again.verdict == "busy"
+    assert 0 < again.alive_for <= 20_000
