@@ -104,14 +104,21 @@ class Sweep:
 
     def reclaim(self) -> int:
         """Bury the workers that have died. Returns how many messages went back to their queues."""
-        broker, count = self.application.broker, 0
-        for worker in self.workers.known():
+        broker, known, count = self.application.broker, self.workers.known(), 0
+        for worker in known:
             if worker.alive_for:
                 continue
             if isinstance(broker, RedisBroker) and worker.facts.broker:
                 count += broker.reclaim(worker.facts.broker, worker.facts.queues)
             self.workers.bury(worker.worker_id)
             logger.info("Worker %s is dead; its messages are back.", worker.worker_id)
+        if isinstance(broker, RedisBroker):
+            # Redis was emptied, and the worker died before it was in the registry again.
+            queues = sorted(broker.get_declared_queues())
+            registered = {worker.facts.broker for worker in known}
+            for broker_id in broker.silent(self.application.settings.lease_ttl):
+                if broker_id not in registered:
+                    count += broker.reclaim(broker_id, queues)
         return count
 
     def look(self) -> int:
