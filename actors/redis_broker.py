@@ -8,7 +8,7 @@ list that each enqueue feeds, instead of asking again and again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -190,23 +190,15 @@ class RedisBroker(StockRedisBroker):
         names = [name for queue_name in queue_names for name in (queue_name, dq_name(queue_name))]
         return int(_reclaim_script()(self.clients.get(), [self.namespace], [broker_id, *names]))
 
-    def reclaim_unknown(self, known: Collection[str], *, silent_for: float) -> int:
-        """As :meth:`reclaim` for workers that nobody knows, once they have been silent for so many seconds.
-
-        One that dies just after Redis was emptied has fetched again, and is not in the registry again yet.
+    def silent(self, seconds: float) -> list[str]:
+        """The ids of those who have fetched or sent nothing for so long, dead or idle.
 
         Raises:
             redis.RedisError: the server does not answer or refuses.
         """
-        client, count = self.clients.get(), 0
-        before = current_millis() - int(silent_for * 1000)
-        silent: Any = client.zrangebyscore(f"{self.namespace}:__heartbeats__", 0, before)
-        for broker_id in map(bytes.decode, silent):
-            if broker_id not in known:
-                acks = f"{self.namespace}:__acks__.{broker_id}."
-                queues = [key.decode().removeprefix(acks) for key in client.scan_iter(f"{acks}*")]
-                count += self.reclaim(broker_id, queues)
-        return count
+        before = current_millis() - int(seconds * 1000)
+        ids: Any = self.clients.get().zrangebyscore(f"{self.namespace}:__heartbeats__", "-inf", before)
+        return [broker_id.decode() for broker_id in ids]
 
     def remember_dropped(self, queue_name: str, redis_message_ids: Iterable[str]) -> None:
         """Note messages that a consumer had fetched and no longer has: the next one puts them back."""

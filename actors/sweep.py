@@ -106,12 +106,7 @@ class Sweep:
 
     def reclaim(self) -> int:
         """Bury the workers that have died. Returns how many messages went back to their queues."""
-        broker, count = self.application.broker, 0
-        known = self.workers.known()
-        if isinstance(broker, RedisBroker):
-            count += broker.reclaim_unknown(
-                {worker.facts.broker for worker in known}, silent_for=self.application.settings.lease_ttl
-            )
+        broker, known, count = self.application.broker, self.workers.known(), 0
         for worker in known:
             if worker.alive_for:
                 continue
@@ -119,6 +114,13 @@ class Sweep:
                 count += broker.reclaim(worker.facts.broker, worker.facts.queues)
             self.workers.bury(worker.worker_id)
             logger.info("Worker %s is dead; its messages are back.", worker.worker_id)
+        if isinstance(broker, RedisBroker):
+            # Redis was emptied, and the worker died before it was in the registry again.
+            queues = sorted(broker.get_declared_queues())
+            registered = {worker.facts.broker for worker in known}
+            for broker_id in broker.silent(self.application.settings.lease_ttl):
+                if broker_id not in registered:
+                    count += broker.reclaim(broker_id, queues)
         return count
 
     def look(self) -> int:

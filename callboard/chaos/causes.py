@@ -76,23 +76,23 @@ class Causes:
         return ""
 
     def is_half_recorded(self, chain_id: str) -> bool:
-        """Whether the ledger may know this chain's end, and lack what came before.
+        """Whether a store may know this chain's end, and lack what came before.
 
-        A killed recorder takes events with it; another claims them from Redis, unless that is emptied.
+        Recorders write side by side: one that is killed, stopped or without its database keeps back what it
+        has taken. When Redis is emptied then, that is all there is of it, and a copy of the chain that is
+        written back from the ledger meanwhile lacks it, too.
         """
         record = self.seen.rows.get(chain_id)
         finished = to_epoch(record.chain.finished_at) if record and record.chain.finished_at else 0.0
         return any(
-            strike.began - CLAIMED_AFTER <= died <= strike.ended
-            and died - UNRECORDED <= finished <= strike.ended
+            strike.began - self.unrecorded(strike.began) <= finished <= strike.ended
             for strike in self.seen.struck(*EMPTIED)
-            for died in self.seen.deaths.values()
         )
 
     def unrecorded(self, moment: float) -> float:
         """Seconds of events before a moment that the ledger may not have had yet."""
         seconds = UNRECORDED
-        for strike in self.seen.struck(*NO_DATABASE, *AWAY):
+        for strike in self.seen.struck("pause_worker", *NO_DATABASE, *AWAY):
             if strike.began <= moment <= strike.ended + 2 * UNRECORDED:
                 seconds = max(seconds, moment - strike.began + UNRECORDED)
         # Events that a dead recorder had taken wait for another to claim them.
