@@ -138,8 +138,21 @@ class StatusManager:
         Raises:
             redis.RedisError, LedgerUnavailable: a store does not answer.
         """
+        return self._restore(chain_id, ended_too=True)
+
+    def restore_open(self, chain_id: str) -> bool:
+        """As :meth:`restore`, and nothing for a chain that has ended.
+
+        A message that is left over from it needs nothing of it, and the ledger may just be hearing of its end
+        piece by piece.
+        """
+        return self._restore(chain_id, ended_too=False)
+
+    def _restore(self, chain_id: str, *, ended_too: bool) -> bool:
         record = self.ledger.read_chain(chain_id)
         if record is None or not record.chain.stages:
+            return False
+        if record.chain.status in ENDED and not ended_too:
             return False
         record = _without_later_stages(record)
         array = status_array(record)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -127,23 +126,6 @@ def test_a_dead_workers_messages_go_back_at_once(build_application: Any, work: W
     work(application)
     assert ended(application, chain_id).final_result == "b"
     assert (board.task(chain_id, 1)["deaths"], board.task(chain_id, 1)["attempt"]) == (1, 2)
-
-
-def test_a_dead_worker_that_the_registry_has_lost_is_found_by_its_silence(
-    build_application: Any, work: Work
-) -> None:
-    application = build_application()
-    chain_id = Workflow("silent", _declare([], "a")).start(1)
-    client, broker = application.board.clients.get(), application.broker
-    own, broker.broker_id = broker.broker_id, "that-of-the-dead"
-    assert len(broker.do_fetch("default", 10)) == 1
-    broker.broker_id = own
-    sweep = Sweep(application)
-    assert sweep.reclaim() == 0
-    client.zadd("callboard:dramatiq:__heartbeats__", {"that-of-the-dead": (time.time() - 31) * 1000})
-    assert sweep.reclaim() == 1
-    work(application)
-    assert ended(application, chain_id).final_result == "a"
 
 
 def test_a_begun_task_whose_worker_and_message_are_gone_is_sent_again(
