@@ -20,6 +20,8 @@ from .observation import EMPTIED, Observation, Place
 UNRECORDED = 3.0
 #: Seconds for which events that a killed recorder had taken wait for another.
 CLAIMED_AFTER = 40.0
+#: Seconds that a worker may take to go on after it was stopped or cut off.
+AFTERWARDS = 1.0
 #: Faults that keep workers from Redis.
 AWAY = ("cut_redis", "stall_redis", "pause_redis", "restart_redis")
 #: Faults that keep workers from the database.
@@ -61,7 +63,8 @@ class Causes:
     def _cut_off(self, body: Body, later: Body) -> str:
         for strike in self.seen.struck("pause_worker", *AWAY):
             seconds, stopped = strike.ended - strike.began, strike.name == "pause_worker"
-            meets = strike.began <= later.began_at and strike.ended >= body.began_at
+            # Its first line may be the first thing that it does afterwards.
+            meets = strike.began <= later.began_at and strike.ended + AFTERWARDS >= body.began_at
             if meets and stopped and body.pid in strike.pids:
                 return f"process {body.pid} was stopped for {seconds:.1f} s"
             if meets and not stopped and seconds >= self.seen.lease / 2:
@@ -103,9 +106,12 @@ class Causes:
 
 
 def by_place(seen: Observation) -> dict[Place, list[Body]]:
-    """The runs of each place in the order in which they began; the plain actor's are left out."""
+    """The runs of each place in the order of their begins; the plain actor's are left out.
+
+    The board's order, by token: a worker that is stopped after its begin writes its first line late.
+    """
     places: dict[Place, list[Body]] = defaultdict(list)
-    for body in seen.bodies:
+    for body in sorted(seen.bodies, key=lambda body: (int(body.token or 0), body.begun)):
         if body.stage:
             places[body.place].append(body)
     return places

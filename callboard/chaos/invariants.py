@@ -120,7 +120,7 @@ def finish_before_successor(seen: Observation) -> list[str]:
         first = [body.ended for body in runs if body.completed and body.ended is not None]
         ends.setdefault((chain, stage), []).append(min(first, default=1 << 60))
     for (chain, stage, _), runs in places.items():
-        if stage > 1 and max(ends.get((chain, stage - 1), [1 << 60])) > runs[0].begun:
+        if stage > 1 and max(ends.get((chain, stage - 1), [1 << 60])) > min(body.begun for body in runs):
             found.append(f"chain {chain}: stage {stage} began before stage {stage - 1} was done")
     finished: dict[tuple[str, int], int] = {}
     for event in seen.events:

@@ -204,3 +204,11 @@ def test_a_worker_that_died_before_does_not_excuse_a_double() -> None:
     seen = lost_run()
     seen.deaths[6] = -100.0
     assert 3 in broken(seen)
+
+
+def test_a_worker_that_was_stopped_right_after_its_begin_goes_on_after_the_finish_of_another() -> None:
+    seen = good()
+    seen.bodies.append(body(3, 0, 60, run="late", pid=6, token="0", began_at=40.2, ended_at=40.4))
+    assert 3 in broken(seen)
+    seen.strikes.append(Strike("pause_worker", 29.0, 40.0, (6,)))
+    assert not broken(seen)
