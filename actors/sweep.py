@@ -6,7 +6,7 @@ The clock sweeps every few seconds; one sweep at a time holds a lock, and each s
 1. The un-acked messages of workers that have died go back to their queues.
 2. Open chains of the board, each looked at every half minute: what nobody owns is sent again.
 3. Open chains of the ledger that the board does not know are restored and sent: all of them once Redis has
-   been emptied, else those that were about to start when their starter died.
+   been emptied, else those that were about to start when their starter died. The same for open batches.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from db.workers import Workers
 
 from . import control
 from .application import Application
+from .batch_driver import BatchDriver
 from .redis_broker import RedisBroker
 
 #: Seconds between two sweeps.
@@ -61,6 +62,7 @@ class Sweep:
     def __init__(self, application: Application) -> None:
         self.application = application
         self.workers = Workers(application.board.clients, application.board.keys)
+        self.batches = BatchDriver(application)
         self._holder = uuid4().hex
         self._next_comparison = 0.0
         self._emptied_since = 0.0
@@ -75,6 +77,8 @@ class Sweep:
                 return
             self.reclaim()
             self.look()
+            self.batches.tick()
+            self.batches.compare(emptied=not self._has_epoch())
             self.compare()
         except OUTAGES as error:
             if not self._in_outage:
@@ -128,7 +132,7 @@ class Sweep:
         """Look for open chains of the ledger that the board does not know. Returns how many were sent."""
         board = self.application.board
         client = board.clients.get()
-        emptied = not client.exists(board.keys.epoch)
+        emptied = not self._has_epoch()
         if not emptied and (time.monotonic() < self._next_comparison or self._lag() > LARGEST_LAG):
             return 0
         if emptied and not self._emptied_since:
@@ -151,6 +155,10 @@ class Sweep:
             self._emptied_since = 0.0
         self._next_comparison = time.monotonic() + COMPARE_INTERVAL
         return count
+
+    def _has_epoch(self) -> bool:
+        board = self.application.board
+        return bool(board.clients.get().exists(board.keys.epoch))
 
     def _open_pages(self, grace: float) -> Iterator[list[str]]:
         after = 0
