@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 import dramatiq
@@ -92,9 +93,11 @@ def _start_items(
         control.start_named(workflow, fresh, batch_id=batch_id, initiated_by=live.facts.by)
     for chain_id, status in known.items():
         item = ids[chain_id]
-        if status not in LETTERS:
-            control.send_again(chain_id, application=application)
         application.batches.mark(batch_id, LETTERS.get(status, "p"), [range(item, item + 1)])
+        if status not in LETTERS:
+            # What cannot be sent, because its workflow is another one now, is the sweep's to complain of.
+            with suppress(ChainStateError):
+                control.send_again(chain_id, application=application)
 
 
 def _fail_chunk(application: Application, batch_id: str, chunk: int) -> None:

@@ -78,7 +78,6 @@ class Sweep:
             self.reclaim()
             self.look()
             self.batches.tick()
-            self.batches.compare(emptied=not self._has_epoch())
             self.compare()
         except OUTAGES as error:
             if not self._in_outage:
@@ -132,13 +131,14 @@ class Sweep:
         """Look for open chains of the ledger that the board does not know. Returns how many were sent."""
         board = self.application.board
         client = board.clients.get()
-        emptied = not self._has_epoch()
+        emptied = not client.exists(board.keys.epoch)
         if not emptied and (time.monotonic() < self._next_comparison or self._lag() > LARGEST_LAG):
             return 0
         if emptied and not self._emptied_since:
             self._emptied_since = time.monotonic()
             logger.warning("Redis has been emptied, or is new: open chains are taken from the ledger.")
         began, count = time.monotonic(), 0
+        self.batches.compare(emptied=emptied)
         for page in self._open_pages(EMPTIED_GRACE if emptied else START_GRACE):
             known = client.pipeline(transaction=False)
             for chain_id in page:
@@ -155,10 +155,6 @@ class Sweep:
             self._emptied_since = 0.0
         self._next_comparison = time.monotonic() + COMPARE_INTERVAL
         return count
-
-    def _has_epoch(self) -> bool:
-        board = self.application.board
-        return bool(board.clients.get().exists(board.keys.epoch))
 
     def _open_pages(self, grace: float) -> Iterator[list[str]]:
         after = 0
