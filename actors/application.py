@@ -50,7 +50,7 @@ class Application:
         self.status = StatusManager(self.board, self.ledger)
         self.workflows: dict[str, Workflow] = {}
         self.broker = build_broker(
-            settings, self.board, self.ledger, self.storage, restore=self.status.restore
+            settings, self.board, self.ledger, self.storage, restore=self.status.restore_open
         )
         _BY_BROKER[id(self.broker)] = self
 

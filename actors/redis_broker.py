@@ -190,6 +190,16 @@ class RedisBroker(StockRedisBroker):
         names = [name for queue_name in queue_names for name in (queue_name, dq_name(queue_name))]
         return int(_reclaim_script()(self.clients.get(), [self.namespace], [broker_id, *names]))
 
+    def silent(self, seconds: float) -> list[str]:
+        """The ids of those who have fetched or sent nothing for so long, dead or idle.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        before = current_millis() - int(seconds * 1000)
+        ids: Any = self.clients.get().zrangebyscore(f"{self.namespace}:__heartbeats__", "-inf", before)
+        return [broker_id.decode() for broker_id in ids]
+
     def remember_dropped(self, queue_name: str, redis_message_ids: Iterable[str]) -> None:
         """Note messages that a consumer had fetched and no longer has: the next one puts them back."""
         self._dropped[queue_name].update(redis_message_ids)

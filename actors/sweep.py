@@ -48,6 +48,8 @@ START_GRACE = 30
 EMPTIED_GRACE = 2
 #: Chains without a way on that are remembered, so that each is complained of once.
 MOST_GIVEN_UP = 10_000
+#: What the marker says until all that was lost has been looked for.
+EMPTIED = b"emptied"
 #: Seconds of the recorder's backlog with which the ledger still counts as up to date.
 LARGEST_LAG = 10
 
@@ -107,14 +109,21 @@ class Sweep:
 
     def reclaim(self) -> int:
         """Bury the workers that have died. Returns how many messages went back to their queues."""
-        broker, count = self.application.broker, 0
-        for worker in self.workers.known():
+        broker, known, count = self.application.broker, self.workers.known(), 0
+        for worker in known:
             if worker.alive_for:
                 continue
             if isinstance(broker, RedisBroker) and worker.facts.broker:
                 count += broker.reclaim(worker.facts.broker, worker.facts.queues)
             self.workers.bury(worker.worker_id)
             logger.info("Worker %s is dead; its messages are back.", worker.worker_id)
+        if isinstance(broker, RedisBroker):
+            # Redis was emptied, and the worker died before it was in the registry again.
+            queues = sorted(broker.get_declared_queues())
+            registered = {worker.facts.broker for worker in known}
+            for broker_id in broker.silent(self.application.settings.lease_ttl):
+                if broker_id not in registered:
+                    count += broker.reclaim(broker_id, queues)
         return count
 
     def look(self) -> int:
@@ -131,11 +140,14 @@ class Sweep:
         """Look for open chains of the ledger that the board does not know. Returns how many were sent."""
         board = self.application.board
         client = board.clients.get()
-        emptied = not client.exists(board.keys.epoch)
+        mark: Any = client.get(board.keys.epoch)
+        emptied = mark in (None, EMPTIED)
         if not emptied and (time.monotonic() < self._next_comparison or self._lag() > LARGEST_LAG):
             return 0
-        if emptied and not self._emptied_since:
+        if mark is None or (emptied and not self._emptied_since):
+            # Emptied once more, where the mark of the last time is gone, too.
             self._emptied_since = time.monotonic()
+            client.set(board.keys.epoch, EMPTIED)
             logger.warning("Redis has been emptied, or is new: open chains are taken from the ledger.")
         began, count = time.monotonic(), 0
         self.batches.compare(emptied=emptied)
@@ -151,7 +163,8 @@ class Sweep:
                 return count
         # A pass leaves out the youngest rows: only one that began later has seen all that was lost.
         if not emptied or began > self._emptied_since + EMPTIED_GRACE:
-            client.set(board.keys.epoch, repr(time.time()))
+            # Not if it has been emptied again meanwhile.
+            client.set(board.keys.epoch, repr(time.time()), xx=True)
             self._emptied_since = 0.0
         self._next_comparison = time.monotonic() + COMPARE_INTERVAL
         return count

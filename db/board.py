@@ -98,12 +98,22 @@ class Board:
             arguments += [encode(stage.name), len(stage.tasks) if stage.parallel else 0, stage.policy]
         return Transition("post", self._chain_keys(chain_id), arguments)
 
-    def begin(self, place: Place, *, actor: str, worker: str, retries: int, delivery: str = "") -> Begun:
+    def begin(
+        self,
+        place: Place,
+        *,
+        actor: str,
+        worker: str,
+        retries: int,
+        delivery: str = "",
+        life_ttl: int = 0,
+    ) -> Begun:
         """Take a task for this worker. One round trip.
 
         Parameters:
             delivery: tells this worker's deliveries apart. The same begin again, sent because the answer was
                 lost, is answered as the first time; it would wait for itself for ever.
+            life_ttl: seconds that the worker counts as alive from now on, where it does not yet.
 
         Raises:
             redis.RedisError: the server does not answer or refuses.
@@ -126,6 +136,7 @@ class Board:
                     self.keys.life(""),
                     self.max_worker_deaths,
                     delivery,
+                    life_ttl,
                 ],
             )
         )

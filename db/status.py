@@ -13,7 +13,7 @@ from callboard.errors import UnknownChain
 from .board import Board
 from .chains import encode
 from .ledger import Ledger
-from .status_rows import ENDED, SUCCESS, ChainRecord
+from .status_rows import ENDED, SUCCESS, ChainRecord, status_array
 from .values import to_epoch
 
 
@@ -138,12 +138,38 @@ class StatusManager:
         Raises:
             redis.RedisError, LedgerUnavailable: a store does not answer.
         """
+        return self._restore(chain_id, ended_too=True)
+
+    def restore_open(self, chain_id: str) -> bool:
+        """As :meth:`restore`, and nothing for a chain that has ended.
+
+        A message that is left over from it needs nothing of it, and the ledger may just be hearing of its end
+        piece by piece.
+        """
+        return self._restore(chain_id, ended_too=False)
+
+    def _restore(self, chain_id: str, *, ended_too: bool) -> bool:
         record = self.ledger.read_chain(chain_id)
         if record is None or not record.chain.stages:
             return False
-        array = self.ledger.status_array(chain_id) or []
+        if record.chain.status in ENDED and not ended_too:
+            return False
+        record = _without_later_stages(record)
+        array = status_array(record)
         self.board.restore(chain_id, _live_fields(record, array), array, record.chain.status in ENDED)
         return True
+
+
+def _without_later_stages(record: ChainRecord) -> ChainRecord:
+    """An open chain up to the stage that it goes on from.
+
+    The ledger may have heard of a later stage and not of this one, as recorders write side by side: what the
+    later one did with a result that is lost now, it does again with the new one.
+    """
+    if record.chain.status in ENDED:
+        return record
+    current = _current_stage(record)
+    return ChainRecord(record.chain, [task for task in record.tasks if (task.stage or 0) <= current])
 
 
 def _live_fields(record: ChainRecord, array: list[dict[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -80,11 +81,31 @@ class Lease(Middleware):
         }
         self._stop_asked.clear()
         self._launch(told)
-        threading.Thread(target=self._supervise, args=[told], name="lease", daemon=True).start()
+        threading.Thread(
+            target=self._supervise, args=[worker_id, facts, told], name="lease", daemon=True
+        ).start()
 
     def stop(self) -> None:
         """Let the lifeline take the proof away; the sweep gives back what the worker may have left."""
         self._stop_asked.set()
+        self._end_lifeline()
+
+    def _launch(self, told: dict[str, object]) -> None:
+        self._end_lifeline()
+        try:
+            # Unbuffered: what a dead process did not read would be flushed again at the end.
+            self._lifeline = subprocess.Popen(
+                [sys.executable, "-m", "middleware.lifeline"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                bufsize=0,
+            )
+            assert self._lifeline.stdin is not None
+            self._lifeline.stdin.write(json.dumps(told).encode() + b"\n")
+        except OSError as error:
+            self.logger.error("The worker's lifeline cannot be started: %s", error)
+
+    def _end_lifeline(self) -> None:
         lifeline, self._lifeline = self._lifeline, None
         if lifeline is None or lifeline.stdin is None:
             return
@@ -96,27 +117,19 @@ class Lease(Middleware):
             lifeline.kill()
             lifeline.wait()
 
-    def _launch(self, told: dict[str, object]) -> None:
-        try:
-            lifeline = subprocess.Popen(
-                [sys.executable, "-m", "middleware.lifeline"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-            )
-            assert lifeline.stdin is not None
-            lifeline.stdin.write(json.dumps(told).encode() + b"\n")
-            lifeline.stdin.flush()
-        except OSError as error:
-            self.logger.error("The worker's lifeline cannot be started: %s", error)
-        else:
-            self._lifeline = lifeline
-
-    def _supervise(self, told: dict[str, object]) -> None:
-        while not self._stop_asked.wait(SUPERVISION_INTERVAL):
+    def _supervise(self, worker_id: str, facts: WorkerFacts, told: dict[str, object]) -> None:
+        """Replace a lifeline that has ended, and stand in for it meanwhile; less often if that goes on."""
+        pause = SUPERVISION_INTERVAL
+        while not self._stop_asked.wait(pause):
             lifeline = self._lifeline
-            if lifeline is None or lifeline.poll() is not None:
-                self.logger.warning("The worker's lifeline has ended; it gets another.")
-                self._launch(told)
+            if lifeline is not None and lifeline.poll() is None:
+                pause = SUPERVISION_INTERVAL
+                continue
+            self.logger.warning("The worker's lifeline has ended; it gets another.")
+            with suppress(redis.RedisError):
+                self.workers.register(worker_id, facts, self.ttl)
+            self._launch(told)
+            pause = min(2 * pause, self.ttl / 3)
 
 
 def _new_worker_id() -> str:

@@ -53,7 +53,7 @@ class Tracking(Middleware):
     Parameters:
         board: where transitions go.
         restore: called with a chain id when the board has forgotten the chain; writes it back from the
-            ledger and returns whether there was one.
+            ledger if it has not ended, and returns whether that was so.
         results: how what a stage returns is kept.
         lease: proves that this worker is alive.
         revocation: interrupts runs that have lost their tasks.
@@ -175,6 +175,7 @@ class Tracking(Middleware):
                     worker=self.lease.worker_id,
                     retries=int(message.options.get("retries", 0)),
                     delivery=delivery,
+                    life_ttl=self.lease.ttl,
                 )
                 if begun.verdict != "unknown" or not self.restore(place.chain_id):
                     return begun

@@ -19,5 +19,4 @@ for at = 2, #ARGV do
     end
     redis.call("DEL", acks)
 end
-redis.call("ZREM", namespace .. ":__heartbeats__", worker)
 return count

@@ -156,6 +156,13 @@ class Pool:
         for child in self._children():
             self._seen.setdefault(child.pid, child)
         for pid, process in list(self._seen.items()):
-            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            if _has_ended(process):
                 self.deaths.setdefault(pid, time.time())
                 del self._seen[pid]
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # between the two questions
+        return True

@@ -4,7 +4,8 @@
 -- ARGV: chain id ("" for a task of no chain), stage, member, task id, actor, now, worker,
 --       retries (as the message says), status ttl, lone ttl (seconds that a task of no chain is kept),
 --       key of a worker's life without the worker's id, deaths of workers that a task survives,
---       number of the worker's delivery: the same begin once more, as its answer was lost, is told the same
+--       number of the worker's delivery: the same begin once more, as its answer was lost, is told the same,
+--       seconds that the worker counts as alive from now on, if it does not yet (0 = leave that to others)
 -- Returns: {"go", token, attempt, results of the members before or false}, {"exhausted", token, attempt,
 --          false} the run may only fail: too many workers have died under the task, or {"done"} the task
 --          has succeeded before, {"closed"} task or chain has ended otherwise, {"stale"} a newer message
@@ -57,6 +58,10 @@ if task.status == "STARTED" or task.status == "RUNNING" then
     task.deaths = (task.deaths or 0) + 1
 end
 
+-- After an outage a worker may begin before its lifeline has said again that it lives.
+if ARGV[14] ~= "0" then
+    redis.call("SET", ARGV[11] .. ARGV[7], 1, "EX", ARGV[14], "NX")
+end
 task.token, task.attempt = task.token + 1, task.attempt + 1
 task.status, task.progress, task.worker = "STARTED", 1, ARGV[7]
 task.task, task.actor, task.delivery = ARGV[4], ARGV[5], ARGV[13]

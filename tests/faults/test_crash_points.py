@@ -38,7 +38,7 @@ ON_RABBITMQ = (
 
 
 def crash_everywhere(
-    points: tuple[str, ...], folder: Path, *arguments: str, most: int = 3
+    points: tuple[str, ...], folder: Path, *arguments: str, most: int = 3, timeout: float = 240
 ) -> tuple[int, list[str]]:
     """One run in which a worker dies at each of the points; returns its seed and the points passed."""
     seed = a_seed()
@@ -52,8 +52,9 @@ def crash_everywhere(
         "10",
         *arguments,
         seed=seed,
+        timeout=timeout,
         WORKFLOWS="crash_points",
-        CRASH_AT=",".join(f"{point}:{dice.randint(1, most)}" for point in points),
+        CRASH_AT=",".join(f"{point}:{dice.randint(1, 1 if 'retry' in point else most)}" for point in points),
         CRASH_MARKS=str(folder),
     )
     return seed, sorted(mark.name for mark in folder.iterdir())
@@ -75,5 +76,5 @@ def test_a_boundary_by_itself(point: str, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("point", ON_RABBITMQ)
 def test_a_boundary_on_rabbitmq(point: str, tmp_path: Path, rabbit_url: str) -> None:
-    seed, passed = crash_everywhere((point,), tmp_path, "--broker-url", rabbit_url, most=10)
+    seed, passed = crash_everywhere((point,), tmp_path, "--broker-url", rabbit_url, most=10, timeout=420)
     assert passed == [point], f"FAULT_SEED={seed}"

@@ -316,3 +316,31 @@ def test_a_message_without_a_whole_place_is_rejected(build_application: Any, wor
     dead = f"{application.broker.namespace}:default.XQ"
     wait_until(lambda: application.board.clients.get().zcard(dead) == 1)
     assert calls == []
+
+
+def test_a_message_left_over_from_an_ended_chain_brings_nothing_back(
+    application: Application, work: Work
+) -> None:
+    calls: list[Any] = []
+
+    @stage
+    def body(document: Any) -> Any:
+        calls.append(document)
+        return document
+
+    workflow = Workflow("over", [body])
+    chain_id = workflow.start(1)
+    work(application)
+    ended(application, chain_id)
+    recorded(application)
+    application.board.clients.get().delete(application.board.keys.live(chain_id))
+    application.broker.enqueue(workflow.first_messages(chain_id, 1)[0])
+    done = threading.Event()
+
+    @dramatiq.actor
+    def last() -> None:
+        done.set()
+
+    last.send()
+    assert done.wait(10)
+    assert (application.board.chain(chain_id), calls) == (None, [1])

@@ -11,6 +11,7 @@ from actors.application import Application
 from actors.workflow import Workflow, stage, task_id
 from db.board import Board
 from db.chains import Place
+from db.events import Event
 
 BuildApplication = Callable[..., Application]
 
@@ -66,3 +67,62 @@ def test_a_begin_whose_answer_was_lost_is_answered_the_same_again(
     assert ask("first", "7") == first
     assert ask("first", "8")[0] == "busy"
     assert ask("second", "7")[0] == "busy"
+
+
+def test_a_worker_that_begins_counts_as_alive_though_its_lifeline_has_not_said_so_yet(
+    build_application: BuildApplication,
+) -> None:
+    application = build_application()
+
+    @stage
+    def recite_late(data: Any) -> Any:
+        return data
+
+    chain_id = Workflow("late", [recite_late]).start({})
+    board, place = application.board, Place(chain_id, 1, 0, task_id(chain_id, 1, 0))
+    begun = board.begin(place, actor="recite_late", worker="first", retries=0, life_ttl=20)
+    assert begun.verdict == "go"
+    again = board.begin(place, actor="recite_late", worker="second", retries=0, life_ttl=20)
+    assert again.verdict == "busy"
+    assert 0 < again.alive_for <= 20_000
+
+
+def test_a_later_stage_that_the_ledger_knows_is_done_again_with_the_new_result(
+    build_application: BuildApplication,
+) -> None:
+    application = build_application()
+
+    @stage
+    def write(data: Any) -> Any:
+        return data
+
+    @stage
+    def read(data: Any) -> Any:
+        return data
+
+    @stage
+    def applaud(data: Any) -> Any:
+        return data
+
+    chain_id = Workflow("evening", [write, read, applaud]).start({})
+    board = application.board
+    # Only the events of the second stage have reached the ledger.
+    events = []
+    for number, name in ((1, "write"), (2, "read")):
+        place = Place(chain_id, number, 0, task_id(chain_id, number, 0))
+        begun = board.begin(place, actor=name, worker="first", retries=0)
+        assert board.apply(board.finish(place, begun.token, "{}", '"old"'))[0] == b"recorded"
+        found: Any = board.clients.get().xrange(board.keys.events)
+        events = [Event.from_fields(fields) for _, fields in found if fields.get(b"place") == b"2.0"]
+    application.ledger.record(events)
+    board.clients.get().delete(board.keys.live(chain_id), chain_id)
+    assert application.status.restore(chain_id)
+    live = board.chain(chain_id)
+    assert live is not None
+    assert (live.state["current"], live.state["completed"]) == (1, 0)
+    assert board.result(chain_id, 2) is None
+    place = Place(chain_id, 1, 0, task_id(chain_id, 1, 0))
+    begun = board.begin(place, actor="write", worker="second", retries=0)
+    board.apply(board.finish(place, begun.token, "{}", '"new"'))
+    second = Place(chain_id, 2, 0, task_id(chain_id, 2, 0))
+    assert board.begin(second, actor="read", worker="second", retries=0).verdict == "go"

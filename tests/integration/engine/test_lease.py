@@ -17,6 +17,7 @@ from waiting import wait_until
 
 from actors.application import Application
 from db.workers import WorkerFacts, Workers
+from middleware.lease import Lease
 
 #: A process with a lease of two seconds that holds its GIL for six, says so, and then waits for its end.
 PROCESS = """
@@ -24,6 +25,7 @@ import ctypes, os, sys, time
 from db.keys import Keys
 from db.redis_client import ThreadClients
 from db.workers import WorkerFacts, Workers
+from middleware.lease import Lease
 from middleware.lease import Lease
 lease = Lease(Workers(ThreadClients(sys.argv[1]), Keys()), 2)
 lease.start("worker", WorkerFacts("", "host", os.getpid(), ["default"], 1, time.time()))
@@ -121,3 +123,18 @@ def test_an_emptied_redis_hears_of_the_worker_again(
     assert [worker.facts for worker in workers.known()] == [
         WorkerFacts("", "host", process.pid, ["default"], 1, workers.known()[0].facts.started)
     ]
+
+
+def test_a_worker_without_a_lifeline_proves_its_life_itself(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    lease = Lease(Workers(application.board.clients, application.board.keys), 2)
+    lease.start("worker", WorkerFacts("", "host", os.getpid(), ["default"], 1, 0.0))
+    end = time.monotonic() + 5
+    seen = []
+    while time.monotonic() < end:
+        seen.append(_alive(application))
+        time.sleep(0.1)
+    lease.stop()
+    assert all(seen)

@@ -14,7 +14,7 @@ from waiting import wait_until
 
 from actors.application import Application
 from actors.control import resume, send_again
-from actors.sweep import Sweep
+from actors.sweep import EMPTIED, Sweep
 from actors.workflow import Workflow, parallel, stage, task_id
 from callboard.errors import UnknownChain
 from db.chains import Place
@@ -176,13 +176,13 @@ def test_an_emptied_redis_is_filled_from_the_ledger(application: Application, wo
     client.flushdb()
     # These rows may belong to starts that have not come to the board yet.
     assert sweep.compare() == 0
-    assert not client.exists("callboard:epoch")
+    assert client.get("callboard:epoch") == EMPTIED
     threading.Event().wait(2.1)
     # RabbitMQ has its messages still.
     assert sweep.compare() == (20 if application.broker.namespace_of_queues else 0)
     assert len([chain_id for chain_id in chain_ids if application.board.chain(chain_id)]) == 20
     assert sweep.compare() == 0
-    assert client.exists("callboard:epoch")
+    assert client.get("callboard:epoch") not in (None, EMPTIED)
     work(application)
     for chain_id in chain_ids:
         assert ended(application, chain_id).final_result == "b"
@@ -190,6 +190,39 @@ def test_an_emptied_redis_is_filled_from_the_ledger(application: Application, wo
     for chain_id in chain_ids:
         check_stores(application, chain_id)
     assert (calls.count("a"), calls.count("b")) == (20, 20)
+
+
+def test_a_redis_that_is_emptied_twice_is_looked_at_anew(build_application: Any) -> None:
+    application = build_application()
+    workflow, sweep = Workflow("again", _declare([], "a")), Sweep(application)
+    client = application.board.clients.get()
+    sweep.compare()
+    threading.Event().wait(2.1)
+    # Too young for the pass that would have been the last one.
+    chain_id = workflow.start(1)
+    client.flushdb()
+    assert sweep.compare() == 0
+    assert client.get("callboard:epoch") == EMPTIED
+    threading.Event().wait(2.1)
+    assert sweep.compare() == 1
+    assert application.board.chain(chain_id) is not None
+
+
+def test_a_worker_that_died_before_it_was_known_again_gives_its_messages_back(
+    build_application: Any, work: Work
+) -> None:
+    application = build_application(LEASE_TTL="2")
+    broker = application.broker
+    chain_id = Workflow("unknown", _declare([], "a")).start(1)
+    own_id, broker.broker_id = broker.broker_id, "of-a-dead-worker"
+    assert len(broker.do_fetch("default", 1)) == 1
+    broker.broker_id = own_id
+    sweep = Sweep(application)
+    assert sweep.reclaim() == 0
+    threading.Event().wait(2.1)
+    assert sweep.reclaim() == 1
+    work(application)
+    assert ended(application, chain_id).status == "SUCCESS"
 
 
 def test_a_start_that_died_after_its_row_is_completed(
