@@ -21,6 +21,7 @@ from callboard.errors import BoardUnavailable, ChainStateError, LedgerUnavailabl
 from db import batches
 from db.batch_board import LETTERS, OPEN, BatchFacts, LiveBatch, milliseconds
 from db.values import to_epoch
+from db.workers import Workers
 
 from . import control
 from .application import Application
@@ -34,6 +35,9 @@ TICK = 0.2
 NEXT_LOOK = 15
 #: Seconds that a chunk's start may take before its message is sent again.
 RESEND_AFTER = 60
+#: Images under way for each thread of a worker, and the fewest chunks, where a batch names no window.
+IMAGES_PER_THREAD = 2
+SMALLEST_WINDOW = 4
 #: Batches that one tick takes, and open chains of one that a look asks for.
 MOST_BATCHES = 20
 MOST_CHAINS = 2_000
@@ -114,12 +118,21 @@ def _release(application: Application, batch_id: str, live: LiveBatch) -> None:
     if left == 0 and live.counts.new == 0:
         return
     outranked = board.wait_in_line(batch_id, facts.priority, waits=left > 0)
-    room = (1 if outranked else facts.window) - len(live.in_flight())
+    room = (1 if outranked else _window(application, facts)) - len(live.in_flight())
     onwards = live.released + min(left, room)
     if onwards > live.released and board.release(batch_id, live.released, onwards):
         send_chunks(application, batch_id, range(live.released, onwards))
         if onwards == facts.chunks:
             board.wait_in_line(batch_id, facts.priority, waits=False)
+
+
+def _window(application: Application, facts: BatchFacts) -> int:
+    """Chunks that may be under way. What starts later waits behind them, so no more than needed."""
+    if facts.window:
+        return facts.window
+    known = Workers(application.board.clients, application.board.keys).known()
+    threads = sum(worker.facts.threads for worker in known if worker.alive_for)
+    return max(SMALLEST_WINDOW, -(-IMAGES_PER_THREAD * threads // facts.chunk_size))
 
 
 def send_chunks(application: Application, batch_id: str, chunks: Any) -> None:

@@ -32,8 +32,6 @@ from db.values import clean_text
 from .application import Application, current
 from .batch_driver import advance, post
 
-#: Chunks of a batch that may be under way at a time, unless it says otherwise.
-DEFAULT_WINDOW = 20
 LARGEST_CHUNK = 1_000
 LARGEST_WINDOW = 1_000
 MOST_IMAGES = 1_000_000
@@ -50,7 +48,7 @@ def start_batch_pipeline(
     chunk_size: int = 10,
     workflow: str = "cr_extract_workflow",
     priority: str = "default",
-    window: int = DEFAULT_WINDOW,
+    window: int | None = None,
     *,
     success_threshold: float = 1.0,
     initiated_by: str | None = None,
@@ -66,7 +64,8 @@ def start_batch_pipeline(
         chunk_size: images of a chunk, 1 to 1000.
         priority: ``high``, ``default`` or ``low``. While a batch of a higher priority has chunks to release,
             others have one chunk under way.
-        window: chunks under way at a time, 1 to 1000.
+        window: chunks under way at a time, 1 to 1000; what starts later waits behind them. Unless given, as
+            many as keep the threads of all workers busy, at least 4.
         success_threshold: share of the images (0 to 1) that must succeed for the batch to be SUCCESS.
         initiated_by: who asked, for the ledger.
 
@@ -83,7 +82,8 @@ def start_batch_pipeline(
     house.workflow(workflow)
     _check_name(batch_name)
     _check_number("chunk_size", chunk_size, LARGEST_CHUNK)
-    _check_number("window", window, LARGEST_WINDOW)
+    if window is not None:
+        _check_number("window", window, LARGEST_WINDOW)
     if priority not in PRIORITIES:
         raise BatchError(f"priority: read {priority!r}, expected one of {', '.join(PRIORITIES)}")
     if not isinstance(success_threshold, (int, float)) or not 0 <= success_threshold <= 1:
@@ -95,7 +95,7 @@ def start_batch_pipeline(
         workflow=workflow,
         images=len(items),
         chunk_size=chunk_size,
-        window=window,
+        window=window or 0,
         priority=priority,
         success_threshold=success_threshold,
         created=round(time.time(), 3),

@@ -165,7 +165,9 @@ def batch(
     ] = None,
     workflow: Annotated[str, typer.Option(help="What each file goes through.")] = "cr_extract_workflow",
     chunk_size: Annotated[int, typer.Option(help="Files of a chunk.")] = 10,
-    window: Annotated[int, typer.Option(help="Chunks under way at a time.")] = 20,
+    window: Annotated[
+        int | None, typer.Option(help="Chunks under way at a time; enough for all workers unless given.")
+    ] = None,
     priority: Annotated[str, typer.Option(help="high, default or low.")] = "default",
     follow: Follow = False,
     as_json: AsJson = False,

@@ -45,7 +45,7 @@ def _script(name: str) -> Script:
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """What does not change in a batch's life. ``by``: who asked."""
+    """What does not change in a batch's life. ``by``: who asked; ``window``: 0 follows the workers."""
 
     name: str
     workflow: str

@@ -21,6 +21,7 @@ from actors.workflow import Workflow, stage
 from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch, UnknownWorkflow
 from db.batches import chain_id_of
 from db.models import BatchChunk, BatchExecution, ChainExecution
+from db.workers import WorkerFacts, Workers
 
 Work = Callable[..., Worker]
 
@@ -179,6 +180,17 @@ def test_the_window_is_never_exceeded(shop: Shop, work: Work) -> None:
     wait_until(look, 60, interval=0.002)
     assert most == 3
     assert counts(shop.ended(batch_id)) == (60, 0, 0)
+
+
+def test_the_window_follows_the_threads_of_the_workers(shop: Shop) -> None:
+    alone = shop.start(shop.files(100, "a"), chunk_size=1)
+    assert _read(shop, alone).released == 4
+    workers = Workers(shop.application.board.clients, shop.application.board.keys)
+    for name in ("w1", "w2"):
+        workers.register(name, WorkerFacts("", "h", 1, ["default"], 8, time.time()), 30)
+    assert _read(shop, shop.start(shop.files(100, "b"), chunk_size=1)).released == 32
+    assert _read(shop, shop.start(shop.files(100, "c"), chunk_size=5)).released == 7
+    assert _read(shop, shop.start(shop.files(100, "d"), chunk_size=20)).released == 4
 
 
 def test_a_higher_priority_goes_first(shop: Shop) -> None:
