@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
@@ -294,6 +295,50 @@ def test_a_start_that_died_before_the_board_goes_on(
     work(shop.application)
     BatchDriver(shop.application).compare(emptied=True)
     assert counts(shop.ended(batch_id)) == (12, 0, 0)
+
+
+def test_chunks_whose_messages_were_lost_are_sent_again(
+    shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as dying:
+        dying.setattr("actors.batch_driver.send_chunks", lambda *_: None)
+        batch_id = shop.start(shop.files(12), chunk_size=5)
+    assert _read(shop, batch_id).in_flight() == [0, 1, 2]
+    work(shop.application)
+    for moment in ("look", "resend"):
+        shop.application.batches.set_moment(batch_id, moment, -1)
+    advance(shop.application, batch_id)
+    assert counts(shop.ended(batch_id)) == (12, 0, 0)
+
+
+def test_an_end_that_only_the_ledger_knows_is_counted(shop: Shop, work: Work) -> None:
+    work(shop.application)
+    batch_id = shop.start(shop.files(3))
+    shop.ended(batch_id)
+    recorded(shop.application)
+    board, client = shop.application.board, shop.application.board.clients.get()
+    client.setrange(board.keys.batch_items(batch_id), 1, "p")
+    client.delete(board.keys.live(chain_id_of(batch_id, 1)))
+    assert counts(shop.status(batch_id)) == (2, 0, 0)
+    shop.application.batches.set_moment(batch_id, "look", -1)
+    advance(shop.application, batch_id)
+    assert counts(shop.status(batch_id)) == (3, 0, 0)
+    assert counts(shop.row(batch_id)) == (3, 0, 0)
+
+
+def test_a_resumed_chain_takes_its_batch_out_of_the_revocation(shop: Shop, work: Work) -> None:
+    shop.gate.clear()
+    batch_id = shop.start(shop.files(2))
+    work(shop.application)
+    wait_until(lambda: len(shop.ran) == 2, 30)
+    revoke_batch(batch_id, application=shop.application)
+    assert counts(shop.ended(batch_id)) == (0, 0, 2)
+    shop.gate.set()
+    # Once the batch's end is on the board, too, a resume is not called off again.
+    wait_until(lambda: _read(shop, batch_id).finished, 30)
+    control.resume(chain_id_of(batch_id, 0), application=shop.application)
+    wait_until(lambda: counts(shop.row(batch_id)) == (1, 0, 1), 30)
+    assert shop.ended(batch_id).status == "REVOKED"
 
 
 def test_revoked(shop: Shop, work: Work) -> None:
