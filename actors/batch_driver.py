@@ -29,8 +29,8 @@ from .application import Application
 #: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
 CHUNK_ACTOR = "pipeline.process_chunk_task"
 CHUNK_QUEUE = "callboard"
-#: Seconds between two looks for batches that are due.
-TICK = 0.2
+#: Seconds between two looks for batches that are due; they grow while there are none.
+TICK, IDLE_TICK = 0.05, 0.3
 #: Seconds after which a batch is looked at though nothing of it has moved.
 NEXT_LOOK = 15
 #: Seconds that a chunk's start may take before its message is sent again.
@@ -210,10 +210,12 @@ class BatchDriver:
         self.application = application
         self._in_outage = False
 
-    def tick(self) -> None:
-        """Advance what is due. An outage is logged once, and ends by itself."""
+    def tick(self) -> bool:
+        """Advance what is due; returns whether anything was. An outage is logged once, and ends by itself."""
+        due: list[str] = []
         try:
-            for batch_id in self.application.batches.due(next_look=NEXT_LOOK, most=MOST_BATCHES):
+            due = self.application.batches.due(next_look=NEXT_LOOK, most=MOST_BATCHES)
+            for batch_id in due:
                 self._advance(batch_id)
         except OUTAGES as error:
             if not self._in_outage:
@@ -221,6 +223,7 @@ class BatchDriver:
             self._in_outage = True
         else:
             self._in_outage = False
+        return bool(due)
 
     def _advance(self, batch_id: str) -> None:
         try:
@@ -266,5 +269,6 @@ class BatchDriverThread(Middleware):
             self._thread = None
 
     def _run(self) -> None:
-        while not self._stop_asked.wait(TICK):
-            self._driver.tick()
+        pause = TICK
+        while not self._stop_asked.wait(pause):
+            pause = TICK if self._driver.tick() else min(IDLE_TICK, 1.5 * pause)

@@ -23,7 +23,7 @@ local live, array, stream, messages, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 
 local FIRST_LOOK = 15000
 
 -- Milliseconds in which the moves of a batch's chains gather before the batch is looked at.
-local BATCH_PAUSE = 200
+local BATCH_PAUSE = 100
 local BATCH_LETTER = {SUCCESS = "S", FAILURE = "F", REVOKED = "R"}
 
 local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
