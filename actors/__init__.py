@@ -10,11 +10,15 @@ from importlib import import_module
 from callboard.errors import SettingsError
 from callboard.settings import Settings
 
-from . import starter
-from .application import configure
+from . import batch_chunks, starter
+from .application import configure, current
+from .batches import start_batch_pipeline
+
+__all__ = ["start_batch_pipeline"]
 
 _settings = Settings.from_environment()
 starter.declare(configure(_settings).broker)
+batch_chunks.declare(current().broker)
 
 import_module("actors.cr_extract")
 for _module in _settings.workflows:

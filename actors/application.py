@@ -10,6 +10,7 @@ from dramatiq import Broker
 from callboard import embedded
 from callboard.errors import UnknownWorkflow, WorkflowError
 from callboard.settings import Settings
+from db.batch_board import BatchBoard
 from db.board import Board
 from db.connection import open_database
 from db.keys import Keys
@@ -29,7 +30,7 @@ class Application:
 
     Attributes:
         settings: what the environment says.
-        board, ledger, storage, broker: built from them.
+        board, batches, ledger, storage, broker: built from them.
         status: reads chains, Redis first.
         workflows: those declared on this broker, by name.
     """
@@ -42,6 +43,7 @@ class Application:
             status_ttl=settings.status_ttl,
             max_worker_deaths=settings.max_worker_deaths,
         )
+        self.batches = BatchBoard(self.board.clients, self.board.keys)
         self.database = open_database(settings.database_url)
         self.ledger = Ledger(self.database)
         self.storage = Storage(settings.storage_url)

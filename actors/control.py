@@ -133,6 +133,18 @@ def _new_chain(
 
 
 def _launch(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) -> None:
+    try:
+        _send(workflow, chains)
+    except (redis.RedisError, BrokerConnectionError) as error:
+        ids = [chain.chain_id for chain, _ in chains]
+        workflow.application.ledger.withdraw_chains(ids)
+        raise BoardUnavailable(
+            f"Redis or the broker does not answer, nothing was started: {error}"
+        ) from error
+
+
+def _send(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) -> None:
+    """Chains whose rows are there: board and queue in one step each."""
     application = workflow.application
     launches: list[tuple[Transition, list[Message[Any]]]] = [
         (
@@ -148,17 +160,33 @@ def _launch(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) 
         )
         for chain, plan in chains
     ]
+    if len(launches) == 1:
+        application.broker.launch(*launches[0])
+    else:
+        application.broker.launch_many(launches)
+
+
+def start_named(
+    workflow: Workflow, inputs: dict[str, Any], *, batch_id: str, initiated_by: str | None = None
+) -> None:
+    """Start chains of a batch under the ids given: one insert and one round trip.
+
+    When Redis or the broker does not answer their rows stay, and :func:`send_again` starts what is left.
+
+    Raises:
+        ChainStateError: one of them is there already; nothing was started.
+        LedgerUnavailable: the database does not answer; nothing was started.
+        BoardUnavailable: Redis or the broker does not answer; some may have been started.
+    """
+    chains = [
+        _new_chain(workflow, data, chain_id, None, initiated_by, batch_id)
+        for chain_id, data in inputs.items()
+    ]
+    workflow.application.ledger.create_chains([chain for chain, _ in chains])
     try:
-        if len(launches) == 1:
-            application.broker.launch(*launches[0])
-        else:
-            application.broker.launch_many(launches)
+        _send(workflow, chains)
     except (redis.RedisError, BrokerConnectionError) as error:
-        ids = [chain.chain_id for chain, _ in chains]
-        application.ledger.withdraw_chains(ids)
-        raise BoardUnavailable(
-            f"Redis or the broker does not answer, nothing was started: {error}"
-        ) from error
+        raise BoardUnavailable(f"Redis or the broker does not answer: {error}") from error
 
 
 #: What a revoke comes to for a task, by its status before.

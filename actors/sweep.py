@@ -6,7 +6,7 @@ The clock sweeps every few seconds; one sweep at a time holds a lock, and each s
 1. The un-acked messages of workers that have died go back to their queues.
 2. Open chains of the board, each looked at every half minute: what nobody owns is sent again.
 3. Open chains of the ledger that the board does not know are restored and sent: all of them once Redis has
-   been emptied, else those that were about to start when their starter died.
+   been emptied, else those that were about to start when their starter died. The same for open batches.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from db.workers import Workers
 
 from . import control
 from .application import Application
+from .batch_driver import BatchDriver
 from .redis_broker import RedisBroker
 
 #: Seconds between two sweeps.
@@ -63,6 +64,7 @@ class Sweep:
     def __init__(self, application: Application) -> None:
         self.application = application
         self.workers = Workers(application.board.clients, application.board.keys)
+        self.batches = BatchDriver(application)
         self._holder = uuid4().hex
         self._next_comparison = 0.0
         self._emptied_since = 0.0
@@ -77,6 +79,7 @@ class Sweep:
                 return
             self.reclaim()
             self.look()
+            self.batches.tick()
             self.compare()
         except OUTAGES as error:
             if not self._in_outage:
@@ -147,6 +150,7 @@ class Sweep:
             client.set(board.keys.epoch, EMPTIED)
             logger.warning("Redis has been emptied, or is new: open chains are taken from the ledger.")
         began, count = time.monotonic(), 0
+        self.batches.compare(emptied=emptied)
         for page in self._open_pages(EMPTIED_GRACE if emptied else START_GRACE):
             known = client.pipeline(transaction=False)
             for chain_id in page:

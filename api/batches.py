@@ -1,11 +1,16 @@
-"""``GET /pipeline/batch`` and ``GET /pipeline/batch/{batch_id}``: batches as the ledger has them."""
+"""``GET /pipeline/batch`` and ``GET /pipeline/batch/{batch_id}``: counted on the board while they run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+import redis
 from falcon.asgi import Request, Response
 
+from actors.application import Application
+from actors.batches import refresh
 from db.history import batch, batches
 from db.models import BatchExecution
 from db.values import utc_now
@@ -41,6 +46,7 @@ class Batches:
         """A list, empty without batches."""
         house = self._house
         found = await house.off_loop.read(batches, house.application.database, **req.context.query)
+        await _count(house, found)
         message = text(req.context.language, "batches_read", count=len(found))
         resp.media = {"success": True, "data": [_facts(one) for one in found], "message": message}
 
@@ -60,12 +66,27 @@ class Batch:
             found = await house.off_loop.read(batch, house.application.database, batch_id)
         if found is None:
             raise Refusal(404, "batch_not_found", "Batch not found")
+        await _count(house, [found])
         message = text(req.context.language, "batch_read", batch_id=batch_id)
         resp.media = {"success": True, "data": _facts(found), "message": message}
 
 
+async def _count(house: House, rows: Sequence[BatchExecution]) -> None:
+    """Count batches that have not ended on the board; without Redis the ledger's counts stand."""
+    moving = [row for row in rows if row.finished_at is None and row.seq is not None]
+    with suppress(redis.RedisError):
+        if moving:
+            await house.board.client.ping()
+            await house.off_loop.read(_refresh, house.application, moving)
+
+
+def _refresh(application: Application, rows: Sequence[BatchExecution]) -> None:
+    for row in rows:
+        refresh(application, row)
+
+
 def _facts(row: BatchExecution) -> dict[str, Any]:
-    ended = row.completed_images + row.failed_images
+    ended = row.completed_images + row.failed_images + row.revoked_images
     share = min(1.0, ended / row.total_images) if row.total_images else 0.0
     return {
         "batch_id": row.batch_id,

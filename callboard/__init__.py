@@ -10,13 +10,16 @@ from typing import Any
 
 _HOMES = {
     "Workflow": "actors.workflow",
+    "batch_status": "actors.batches",
     "current_stage": "actors.progress",
     "parallel": "actors.workflow",
     "progress": "actors.progress",
     "publish_progress": "actors.progress",
     "resume": "actors.control",
     "revoke": "actors.control",
+    "revoke_batch": "actors.batches",
     "stage": "actors.workflow",
+    "start_batch_pipeline": "actors.batches",
     "status_manager": "actors.application",
     "workflow": "actors.application",
 }

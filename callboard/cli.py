@@ -156,6 +156,47 @@ def start(
 
 
 @commands.command()
+def batch(
+    name: Annotated[str, typer.Argument(help="The batch's name, for people.")],
+    files: Annotated[list[str] | None, typer.Argument(help="Files, or storage URLs.")] = None,
+    pattern: Annotated[str | None, typer.Option("--glob", help="Files by pattern; ** goes deeper.")] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="A file that names one file a line; - reads standard input.")
+    ] = None,
+    workflow: Annotated[str, typer.Option(help="What each file goes through.")] = "cr_extract_workflow",
+    chunk_size: Annotated[int, typer.Option(help="Files of a chunk.")] = 10,
+    window: Annotated[
+        int | None, typer.Option(help="Chunks under way at a time; enough for all workers unless given.")
+    ] = None,
+    priority: Annotated[str, typer.Option(help="high, default or low.")] = "default",
+    follow: Follow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a chain for each of many files, chunk by chunk, and print the batch's id.
+
+    With --follow the exit status is 1 for a batch that has failed or was revoked.
+    """
+    from actors.batches import start_batch_pipeline  # noqa: PLC0415
+
+    from .batch import files_of, follow_batch  # noqa: PLC0415
+
+    application = ready_application()
+    batch_id = start_batch_pipeline(
+        name,
+        files_of(files or [], pattern, manifest),
+        chunk_size=chunk_size,
+        workflow=workflow,
+        priority=priority,
+        window=window,
+        initiated_by="cli",
+        application=application,
+    )
+    show({"batch_id": batch_id}, batch_id, as_json)
+    if follow:
+        raise typer.Exit(0 if follow_batch(application, batch_id, as_json) else 1)
+
+
+@commands.command()
 def status(chain_id: ChainId, follow: Follow = False, as_json: AsJson = False) -> None:
     """Show where a chain stands: a bar for each stage, and the error of a failed one.
 

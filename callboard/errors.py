@@ -8,6 +8,8 @@
     ├── ChainError
     │   ├── UnknownChain         neither board nor ledger knows the chain
     │   └── ChainStateError      the chain's state forbids what was asked
+    ├── BatchError               a batch cannot be started as asked, or its state forbids what was asked
+    │   └── UnknownBatch         neither board nor ledger knows the batch
     ├── BoardUnavailable         Redis does not answer
     ├── LedgerUnavailable        the database does not answer
     └── StageError               what a stage may raise about its own work
@@ -82,6 +84,18 @@ class ChainStateError(ChainError):
     def __init__(self, chain_id: str, status: str, message: str) -> None:
         super().__init__(chain_id, message)
         self.status = status
+
+
+class BatchError(CallboardError):
+    """A batch cannot be started as asked, or its state forbids what was asked."""
+
+
+class UnknownBatch(BatchError):
+    """Neither the board nor the ledger knows the batch. Attribute: ``batch_id``."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"no batch {batch_id!r} on the board or in the ledger")
+        self.batch_id = batch_id
 
 
 class BoardUnavailable(CallboardError):

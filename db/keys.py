@@ -91,6 +91,24 @@ class Keys:
         return f"{self.namespace}:progress"
 
     @property
+    def batches(self) -> str:
+        """Sorted set: batches that have not ended, by the millisecond at which each is looked at next."""
+        return f"{self.namespace}:batches"
+
+    @property
+    def batches_waiting(self) -> str:
+        """Hash: batches with chunks that are not released yet, each with the rank of its priority."""
+        return f"{self.namespace}:batches:waiting"
+
+    def batch(self, batch_id: str) -> str:
+        """Hash: what is known of a batch, until an hour after its end."""
+        return f"{self.namespace}:batch:{batch_id}"
+
+    def batch_items(self, batch_id: str) -> str:
+        """String: one letter for each image of a batch (``db/batch_board.py``); it lives as long."""
+        return f"{self.namespace}:batch:{batch_id}:items"
+
+    @property
     def pruner(self) -> str:
         """String: there for most of an hour after a clock has begun to prune; the others stand by."""
         return f"{self.namespace}:pruner"

@@ -238,7 +238,10 @@ class TaskLog(LedgerModel):
 
 
 class BatchExecution(LedgerModel):
-    """A batch: many images in chunks."""
+    """A batch: many images in chunks. ``seq``: number of the newest reading of its board that was written.
+
+    ``plan``: ``{"workflow": str, "window": int, "priority": str, "success_threshold": float, "by": str}``.
+    """
 
     id = AutoField()
     batch_id = CharField(255)
@@ -256,9 +259,27 @@ class BatchExecution(LedgerModel):
     started_at = DateTimeField(null=True)
     finished_at = DateTimeField(null=True)
     options = JsonField(null=True)
+    plan = JsonField(null=True)
+    seq = BigIntegerField(null=True)
 
     class Meta:
         table_name = "batch_executions"
+
+
+class BatchChunk(LedgerModel):
+    """What a chunk holds. ``items``: a list with ``[file path, public path or null]`` for each image.
+
+    ``error``: why the chunk has failed for good, so that those of its images without a chain have, too.
+    """
+
+    id = AutoField()
+    batch_id = CharField(255)
+    number = IntegerField()
+    items = JsonField()
+    error = TextField(null=True)
+
+    class Meta:
+        table_name = "batch_chunks"
 
 
 def _index(
@@ -292,5 +313,6 @@ _index(TaskLog, "idx_task_logs_chain_execution", TaskLog.chain_execution, TaskLo
 _index(BatchExecution, "ix_batch_executions_batch_id", BatchExecution.batch_id, unique=True)
 _index(BatchExecution, "ix_batch_executions_status", BatchExecution.status)
 _index(BatchExecution, "ix_batch_executions_created_at", BatchExecution.created_at)
+_index(BatchChunk, "ix_batch_chunks_place", BatchChunk.batch_id, BatchChunk.number, unique=True)
 
-MODELS = (ChainExecution, TaskLog, BatchExecution)
+MODELS = (ChainExecution, TaskLog, BatchExecution, BatchChunk)

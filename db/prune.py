@@ -16,7 +16,7 @@ import peewee
 from peewee import fn
 
 from .connection import session
-from .models import BatchExecution, ChainExecution, TaskLog
+from .models import BatchChunk, BatchExecution, ChainExecution, TaskLog
 from .status_rows import ENDED
 
 #: Rows that one transaction deletes.
@@ -110,6 +110,16 @@ def old_batches(database: peewee.Database, before: datetime, *, dry_run: bool = 
     chain_left = ChainExecution.select().where(ChainExecution.batch_id == batch.batch_id)
     own = (batch.status.in_(ENDED)) & (ended_at < before) & ~fn.EXISTS(chain_left)
     yield from _walk(database, BatchExecution, "batches", ended_at, own, dry_run)
+    if not dry_run:
+        _drop_chunks(database)
+
+
+def _drop_chunks(database: peewee.Database) -> None:
+    """Delete what the chunks of deleted batches held. A batch and its chunks are inserted as one."""
+    chunk: Any = BatchChunk
+    orphan = ~fn.EXISTS(BatchExecution.select().where(BatchExecution.batch_id == chunk.batch_id))
+    while found := _rows(database, chunk.select(chunk.id).where(orphan).limit(BATCH)):
+        _delete(database, BatchChunk, [row[0] for row in found], orphan)
 
 
 def old_keys(database: peewee.Database, before: datetime, *, dry_run: bool = False) -> Iterator[Removed]:

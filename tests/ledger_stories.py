@@ -113,7 +113,7 @@ def dump(database: peewee.Database) -> dict[str, list[dict[str, Any]]]:
     """All rows of all tables but their ids, in the order of their keys."""
     content = {}
     with session(database):
-        for model, key in zip(MODELS, ("chain_id", "task_id", "batch_id"), strict=True):
+        for model, key in zip(MODELS, ("chain_id", "task_id", "batch_id", "batch_id"), strict=True):
             rows = list(model.select().order_by(getattr(model, key)).dicts().execute(database))
             for row in rows:
                 del row["id"]

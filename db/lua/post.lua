@@ -28,4 +28,6 @@ for number, of in ipairs(stages) do
 end
 write_array("[" .. table.concat(entries, ",\n") .. "]", ttl)
 watch(chain_id)
+chain.facts = ARGV[5]
+tell_batch(chain, "p")
 return {"recorded", "next"}

@@ -70,5 +70,10 @@ local state_text = cjson.encode(state)
 redis.call("HSET", live, "state", state_text)
 write_array(chain.array, ttl)
 watch(chain_id)
+local batch = tell_batch(chain, "p")
+if batch and redis.call("HEXISTS", batch, "finished") == 1 then
+    -- A batch that was revoked, and has ended, is open again: it must not call this chain off.
+    redis.call("HDEL", batch, "revoked")
+end
 emit(chain_id, chain, state_text, nil, nil, {})
 return {"recorded", send, first}

@@ -15,13 +15,16 @@ HEAVY = ("actors", "api", "db", "middleware", "dramatiq", "peewee", "redis")
 def test_the_public_names_are_these() -> None:
     assert sorted(callboard.__all__) == [
         "Workflow",
+        "batch_status",
         "current_stage",
         "parallel",
         "progress",
         "publish_progress",
         "resume",
         "revoke",
+        "revoke_batch",
         "stage",
+        "start_batch_pipeline",
         "status_manager",
         "workflow",
     ]

@@ -22,6 +22,10 @@ local live, array, stream, messages, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 
 -- Milliseconds after which the sweep looks at a chain that has moved onto the board.
 local FIRST_LOOK = 15000
 
+-- Milliseconds in which the moves of a batch's chains gather before the batch is looked at.
+local BATCH_PAUSE = 100
+local BATCH_LETTER = {SUCCESS = "S", FAILURE = "F", REVOKED = "R"}
+
 local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
 local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"share":0}'
 
@@ -213,6 +217,30 @@ local function end_chain(chain, status, now, error)
     chain.state.status, chain.state.finished, chain.state.error = status, now, error
 end
 
+local function milliseconds()
+    local time = redis.call("TIME")
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- A chain that is item N of a batch has the id "<batch>.N", and its letter stands at N in the batch's string of
+-- items. Counts are read from that string, so what is told twice counts once. The keys are those of db/keys.py.
+-- Returns the batch's key, nil for a chain of no batch.
+local function tell_batch(chain, letter)
+    local batch_id = chain.facts:match('"batch":"([^"]+)"')
+    if not batch_id or chain.id:sub(2, #batch_id + 2) ~= batch_id .. "." then
+        return nil
+    end
+    local number = chain.id:match('^(%d+)"$', #batch_id + 3)
+    if not number or #number > 6 then
+        return nil
+    end
+    local namespace = open:sub(1, -#"open" - 1)
+    local batch = namespace .. "batch:" .. batch_id
+    redis.call("SETRANGE", batch .. ":items", number, letter)
+    redis.call("ZADD", namespace .. "batches", "LT", milliseconds() + BATCH_PAUSE, batch_id)
+    return batch
+end
+
 -- Writes a task's transition and shows it to everyone: live state, array, message, event.
 -- ttl: of the array; final_ttl: how long an ended chain stays; log: JSON string or ""; more: see emit;
 -- chain_moved: whether the chain's status or counters changed, too.
@@ -242,12 +270,8 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, c
         redis.call("EXPIRE", live, final_ttl)
         redis.call("EXPIRE", messages, final_ttl)
         redis.call("ZREM", open, chain_id)
+        tell_batch(chain, BATCH_LETTER[state.status])
     end
-end
-
-local function milliseconds()
-    local time = redis.call("TIME")
-    return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 local function watch(chain_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import time
 from typing import Any
 
 from actors.progress import current_stage, progress
@@ -37,6 +38,13 @@ def write_too_much(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+@stage(name="file", max_retries=0)
+def file_image(document: dict[str, Any]) -> dict[str, Any]:
+    """One image of a batch."""
+    time.sleep(0.05)
+    return document
+
+
 @stage(name="fail", max_retries=0)
 def fail(given: dict[str, Any]) -> dict[str, Any]:
     """Always."""
@@ -56,3 +64,4 @@ def recite(given: dict[str, Any]) -> dict[str, Any]:
 Workflow("held", [recite, hold_the_interpreter])
 Workflow("written", [write_too_much])
 Workflow("cast", [recite, hold_the_interpreter] if REDEFINED else [recite, fail])
+Workflow("filed", [file_image])

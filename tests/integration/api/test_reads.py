@@ -13,6 +13,9 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
+from actors.batch_driver import post
+from db.batch_board import BatchFacts
+from db.batches import create
 from db.connection import session
 from db.models import BatchExecution, ChainExecution
 
@@ -280,6 +283,19 @@ def test_batches(api: Api) -> None:
     assert body["data"]["started_at"] == "2025-01-15T10:30:00"
     assert body["data"]["estimated_time_remaining"] > 0
     assert [one["batch_id"] for one in api.get("/pipeline/batch?limit=10").json()["data"]] == ["b1"]
+
+
+def test_a_batch_is_counted_on_the_board(api: Api) -> None:
+    application = api.application
+    facts = BatchFacts("b", "play", 10, 5, 1, "default", 1.0, 1_700_000_000.0)
+    create(application.database, "b1", facts, {}, [(f"{number}.png", None) for number in range(10)])
+    assert api.get("/pipeline/batch/b1").json()["data"]["completed_images"] == 0
+    post(application, "b1", facts)
+    application.batches.mark("b1", "S", [range(3)])
+    application.batches.mark("b1", "f", [range(5, 7)])
+    for body in (api.get("/pipeline/batch/b1").json()["data"], api.get("/pipeline/batch").json()["data"][0]):
+        counted = (body["status"], body["completed_images"], body["failed_images"])
+        assert (*counted, body["progress_percentage"]) == ("STARTED", 3, 2, 50.0)
 
 
 def test_workflows_health_ready_metrics(api: Api, work: Work) -> None:

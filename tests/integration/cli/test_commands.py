@@ -243,3 +243,37 @@ def test_doctor_counts_the_workers(house: Shell) -> None:
     examined = house.call("doctor")
     assert examined.returncode == 0, examined.stdout
     assert "ok       workers: 1 worker process is at work" in examined.stdout.splitlines()
+
+
+# -- batch -------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_followed_to_its_end(house: Shell) -> None:
+    folder = house.folder / "scans"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.png").touch()
+    (folder / "list.txt").write_text(f"{folder}/3.png\n\n{folder}/4.png\n")
+    first, *looks = house.json_lines(
+        "batch", "october", str(folder / "0.png"), "--glob", f"{folder}/[12].png",
+        "--manifest", str(folder / "list.txt"), "--workflow", "play", "--chunk-size", "2", "--follow",
+    )  # fmt: skip
+    assert list(first) == ["batch_id"]
+    last = looks[-1]
+    assert (last["batch_id"], last["status"]) == (first["batch_id"], "SUCCESS")
+    assert (last["completed_images"], last["total_images"], last["completed_chunks"]) == (5, 5, 3)
+
+
+def test_a_batch_that_cannot_start(house: Shell) -> None:
+    before = chains(house)
+    for arguments, words in (
+        ((), "at least one file"),
+        (("none.png",), "no such file"),
+        (("--glob", "*.none"), "no file matches"),
+        (("--manifest", "none.txt"), "cannot read"),
+    ):
+        refused = house.call("batch", "x", "--workflow", "play", *arguments)
+        assert refused.returncode == 2
+        assert words in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    assert chains(house) == before

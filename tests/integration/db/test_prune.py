@@ -12,7 +12,7 @@ import pytest
 
 from db import prune
 from db.connection import session
-from db.models import BatchExecution, ChainExecution, TaskLog
+from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog
 from db.prune import Removed
 from db.values import utc_now
 
@@ -113,6 +113,7 @@ def test_chains_of_an_open_batch_stay(
         for batch_id, status in (("open", "STARTED"), ("ended", "SUCCESS"), ("kept", "SUCCESS")):
             row = {"batch_id": batch_id, "status": status, "created_at": LONG_AGO, "finished_at": LONG_AGO}
             BatchExecution.insert(row).execute(database)
+            BatchChunk.insert(batch_id=batch_id, number=0, items=[]).execute(database)
     add_chain(database, "of the open batch", batch_id="open")
     add_chain(database, "of the ended batch", batch_id="ended")
     add_chain(database, "of the batch that is kept", batch_id="kept", finished_at=LATELY)
@@ -120,6 +121,7 @@ def test_chains_of_an_open_batch_stay(
     assert pruned_twice(prune.old_chains) == {"chains": 1, "tasks": 2}
     assert pruned_twice(prune.old_batches) == {"batches": 1}
     assert left(database, BatchExecution.batch_id) == {"open", "kept"}
+    assert left(database, BatchChunk.batch_id) == {"open", "kept"}
 
 
 def test_more_than_a_transaction_holds(

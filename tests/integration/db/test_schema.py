@@ -30,6 +30,7 @@ DOCUMENTED = {
         "completed_chunks chunk_size",
         "indexes": "",
     },
+    "batch_chunks": {"columns": "batch_id number items error", "indexes": "ix_batch_chunks_place"},
 }
 
 

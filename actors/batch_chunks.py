@@ -1,0 +1,110 @@
+"""``process_chunk_task``: starts the chains of one chunk, those of them that have not been started."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import Any
+
+import dramatiq
+from dramatiq import Actor, Broker
+
+from callboard.errors import ChainStateError
+from db import batches
+from db.batch_board import FAILED_UNSTARTED, LETTERS, NEW, LiveBatch
+
+from . import control
+from .application import Application, application_of
+from .batch_driver import CHUNK_ACTOR, CHUNK_QUEUE, BatchDriverThread, advance
+
+#: Retries of a chunk's start, 5, 10 and 20 s after one another (less a share by chance).
+RETRIES = 3
+MIN_BACKOFF = 5_000
+FAILED_ACTOR = "pipeline.chunk_failed"
+#: Times that a start is tried over where another run of the same chunk was faster.
+_COLLISIONS = 3
+
+logger = logging.getLogger(__name__)
+
+
+def declare(broker: Broker) -> Actor[..., Any]:
+    """Declare the actors of batches on one of our brokers, and let its workers drive batches."""
+    application = application_of(broker)
+
+    def process_chunk_task(batch_id: str, chunk: int) -> None:
+        _start_chunk(application, batch_id, chunk)
+
+    def chunk_failed(message: dict[str, Any], retries: dict[str, Any]) -> None:
+        _fail_chunk(application, *message["args"])
+
+    declared: Actor[..., Any] = dramatiq.actor(
+        actor_name=CHUNK_ACTOR,
+        queue_name=CHUNK_QUEUE,
+        broker=broker,
+        max_retries=RETRIES,
+        min_backoff=MIN_BACKOFF,
+        on_retry_exhausted=FAILED_ACTOR,
+    )(process_chunk_task)
+    dramatiq.actor(actor_name=FAILED_ACTOR, queue_name=CHUNK_QUEUE, broker=broker)(chunk_failed)
+    broker.add_middleware(BatchDriverThread(application))
+    return declared
+
+
+def _start_chunk(application: Application, batch_id: str, chunk: int) -> None:
+    live = application.batches.read(batch_id) or advance(application, batch_id)
+    if live is None or live.revoked is not None or chunk >= live.facts.chunks:
+        return
+    for _ in range(_COLLISIONS):
+        items = [item for item in live.facts.range_of(chunk) if live.letters[item] == NEW[0]]
+        if not items:
+            break
+        try:
+            _start_items(application, batch_id, live, chunk, items)
+            break
+        except ChainStateError:
+            # Another run of this chunk has inserted them first.
+            continue
+    now = application.batches.read(batch_id)
+    if now is not None and now.revoked is not None:
+        # Revoked in between: what has just started is told to stop.
+        advance(application, batch_id)
+
+
+def _start_items(
+    application: Application, batch_id: str, live: LiveBatch, chunk: int, items: list[int]
+) -> None:
+    """Start the chains of items that have none; those whose rows are there are sent again where need be."""
+    held = batches.items_of(application.database, batch_id, chunk)
+    row = batches.read(application.database, batch_id)
+    if not held or row is None:
+        return
+    ids = {batches.chain_id_of(batch_id, item): item for item in items}
+    known = batches.statuses(application.database, list(ids))
+    inputs = {}
+    for chain_id, item in ids.items():
+        path, public_path = held[item - live.facts.range_of(chunk).start]
+        data: dict[str, Any] = {"file_path": path, "options": row.options or {}}
+        if public_path is not None:
+            data["public_file_path"] = public_path
+        inputs[chain_id] = data
+    fresh = {chain_id: data for chain_id, data in inputs.items() if chain_id not in known}
+    if fresh:
+        workflow = application.workflow(live.facts.workflow)
+        control.start_named(workflow, fresh, batch_id=batch_id, initiated_by=live.facts.by)
+    for chain_id, status in known.items():
+        item = ids[chain_id]
+        application.batches.mark(batch_id, LETTERS.get(status, "p"), [range(item, item + 1)])
+        if status not in LETTERS:
+            # What cannot be sent, because its workflow is another one now, is the sweep's to complain of.
+            with suppress(ChainStateError):
+                control.send_again(chain_id, application=application)
+
+
+def _fail_chunk(application: Application, batch_id: str, chunk: int) -> None:
+    """The images of the chunk that have no chain count as failed; the rest of the batch goes on."""
+    live = application.batches.read(batch_id) or advance(application, batch_id)
+    if live is None or chunk >= live.facts.chunks:
+        return
+    logger.error("Batch %s: chunk %d has failed for good.", batch_id, chunk)
+    application.batches.mark(batch_id, FAILED_UNSTARTED, [live.facts.range_of(chunk)])
+    advance(application, batch_id)

@@ -1,0 +1,274 @@
+"""What moves batches: as their chunks end, the next are released; what was lost is found again.
+
+A chain's start and end make its batch due (``tell_batch`` in ``db/lua/includes/transition.lua``). A thread in
+each worker process, and the sweep, ask a few times a second which batches are due and :func:`advance` each.
+Advancing reads the board and may be done by anybody, at any time, any number of times.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+import redis
+from dramatiq import Broker, Message, group
+from dramatiq.errors import BrokerConnectionError
+from dramatiq.middleware import Middleware
+
+from callboard.errors import BoardUnavailable, ChainStateError, LedgerUnavailable, UnknownChain
+from db import batches
+from db.batch_board import LETTERS, OPEN, BatchFacts, LiveBatch, milliseconds
+from db.values import to_epoch
+from db.workers import Workers
+
+from . import control
+from .application import Application
+
+#: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
+CHUNK_ACTOR = "pipeline.process_chunk_task"
+CHUNK_QUEUE = "callboard"
+#: Seconds between two looks for batches that are due; they grow while there are none.
+TICK, IDLE_TICK = 0.05, 0.3
+#: Seconds after which a batch is looked at though nothing of it has moved.
+NEXT_LOOK = 15
+#: Seconds that a chunk's start may take before its message is sent again.
+RESEND_AFTER = 60
+#: Images under way for each thread of a worker, and the fewest chunks, where a batch names no window.
+IMAGES_PER_THREAD = 2
+SMALLEST_WINDOW = 4
+#: Batches that one tick takes, and open chains of one that a look asks for.
+MOST_BATCHES = 20
+MOST_CHAINS = 2_000
+#: Seconds that a start may take between its rows and the board; less where Redis was emptied.
+START_GRACE, EMPTIED_GRACE = 30, 2
+#: Seconds that a worker which shuts down waits for the driver.
+STOP_TIMEOUT = 5.0
+
+OUTAGES = (redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable)
+CHUNK_ERROR = "its chains could not be started"
+
+logger = logging.getLogger(__name__)
+
+
+def post(application: Application, batch_id: str, facts: BatchFacts) -> None:
+    """Put a new batch onto the board.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    fields = {
+        "released": 0,
+        "look": milliseconds(NEXT_LOOK),
+        "resend": milliseconds(RESEND_AFTER),
+        "seq": 0,
+    }
+    application.batches.post(batch_id, facts, bytes(facts.images), fields)
+
+
+def advance(application: Application, batch_id: str) -> LiveBatch | None:
+    """Take a batch as far as it can go now. Returns its reading; None when there is no such batch.
+
+    Raises:
+        redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable: a server does not
+            answer; the batch is looked at again.
+    """
+    board = application.batches
+    live = board.read(batch_id)
+    if live is None:
+        if not _restore(application, batch_id):
+            board.forget(batch_id)
+            return None
+        live = board.read(batch_id)
+    if live is None:
+        return None
+    if live.revoked is not None and live.finished is None:
+        _revoke_open(application, batch_id, live)
+    elif live.revoked is None:
+        _release(application, batch_id, live)
+    if live.look <= milliseconds(0):
+        _find_lost(application, batch_id, live)
+    _record(application, batch_id)
+    return live
+
+
+def _restore(application: Application, batch_id: str) -> bool:
+    """Put a batch that the board has forgotten back from the ledger. Returns False when there is none."""
+    row = batches.read(application.database, batch_id)
+    facts = batches.facts_of(row) if row is not None else None
+    if row is None or facts is None:
+        return False
+    letters = batches.letters_of(application.database, row)
+    begun = len(letters.rstrip(b"\0" if row.status != "REVOKED" else b"\0r"))
+    # A chunk of which nothing is known to have started is released again: its start is repeatable.
+    fields: dict[str, Any] = {"released": -(-begun // facts.chunk_size), "seq": row.seq or 0}
+    if row.status == "REVOKED" and row.finished_at is None:
+        fields["revoked"] = "revoked"
+    if row.started_at is not None:
+        fields["started"] = repr(to_epoch(row.started_at))
+    application.batches.post(batch_id, facts, letters, fields)
+    return True
+
+
+def _release(application: Application, batch_id: str, live: LiveBatch) -> None:
+    """Let as many chunks go as the window has room for, as one group."""
+    facts, board = live.facts, application.batches
+    left = facts.chunks - live.released
+    if left == 0 and live.counts.new == 0:
+        return
+    outranked = board.wait_in_line(batch_id, facts.priority, waits=left > 0)
+    room = (1 if outranked else _window(application, facts)) - len(live.in_flight())
+    onwards = live.released + min(left, room)
+    if onwards > live.released and board.release(batch_id, live.released, onwards):
+        send_chunks(application, batch_id, range(live.released, onwards))
+        if onwards == facts.chunks:
+            board.wait_in_line(batch_id, facts.priority, waits=False)
+
+
+def _window(application: Application, facts: BatchFacts) -> int:
+    """Chunks that may be under way. What starts later waits behind them, so no more than needed."""
+    if facts.window:
+        return facts.window
+    known = Workers(application.board.clients, application.board.keys).known()
+    threads = sum(worker.facts.threads for worker in known if worker.alive_for)
+    return max(SMALLEST_WINDOW, -(-IMAGES_PER_THREAD * threads // facts.chunk_size))
+
+
+def send_chunks(application: Application, batch_id: str, chunks: Any) -> None:
+    """Send the messages that start chunks, as a group. A second one starts nothing twice.
+
+    Raises:
+        redis.RedisError, BrokerConnectionError: the broker does not answer; some may have been sent.
+    """
+    actor = application.broker.get_actor(CHUNK_ACTOR)
+    messages: list[Message[Any]] = [actor.message(batch_id, chunk) for chunk in chunks]
+    group(messages, broker=application.broker).run()
+
+
+def _revoke_open(application: Application, batch_id: str, live: LiveBatch) -> None:
+    for item in _open_items(live):
+        try:
+            control.revoke(batches.chain_id_of(batch_id, item), live.revoked or "", application=application)
+        except (ChainStateError, UnknownChain):
+            # It has ended meanwhile, or is told again at the next look.
+            continue
+
+
+def _open_items(live: LiveBatch) -> list[int]:
+    items, at = [], live.letters.find(OPEN)
+    while at >= 0:
+        items.append(at)
+        at = live.letters.find(OPEN, at + 1)
+    return items
+
+
+def _find_lost(application: Application, batch_id: str, live: LiveBatch) -> None:
+    """Chains that only the ledger knows to have ended, and chunks whose message got lost."""
+    board = application.batches
+    if batches.read(application.database, batch_id) is None:
+        board.forget(batch_id)
+        return
+    board.set_moment(batch_id, "look", NEXT_LOOK)
+    items = _open_items(live)[:MOST_CHAINS]
+    chain_ids = [batches.chain_id_of(batch_id, item) for item in items]
+    known = board.chains_known(chain_ids)
+    missing = {
+        chain_id: item for chain_id, item, there in zip(chain_ids, items, known, strict=True) if not there
+    }
+    for chain_id, status in batches.statuses(application.database, list(missing)).items():
+        if letter := LETTERS.get(status):
+            item = missing[chain_id]
+            board.mark(batch_id, letter, [range(item, item + 1)], opened=True)
+    if live.revoked is None and live.resend <= milliseconds(0):
+        lost = [chunk for chunk in live.in_flight() if b"\0" in live.letters_of(chunk)]
+        board.set_moment(batch_id, "resend", RESEND_AFTER)
+        if lost:
+            logger.warning("Batch %s: %d chunks have not started; they are sent again.", batch_id, len(lost))
+            send_chunks(application, batch_id, lost)
+
+
+def _record(application: Application, batch_id: str) -> None:
+    """Write the batch's row, and end the batch where all of it has ended."""
+    live = application.batches.read(batch_id)
+    if live is None:
+        return
+    finished = None
+    if live.counts.ended:
+        finished = live.finished or round(time.time(), 3)
+    if failed := live.failed_chunks():
+        batches.note_failed(application.database, batch_id, failed, CHUNK_ERROR)
+    batches.record(application.database, batch_id, live, finished)
+    if finished is not None and application.batches.close(batch_id) and live.finished is None:
+        logger.info("Batch %s has ended: %s.", batch_id, live.status.value)
+
+
+class BatchDriver:
+    """Advances the batches of one application that are due."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self._in_outage = False
+
+    def tick(self) -> bool:
+        """Advance what is due; returns whether anything was. An outage is logged once, and ends by itself."""
+        due: list[str] = []
+        try:
+            due = self.application.batches.due(next_look=NEXT_LOOK, most=MOST_BATCHES)
+            for batch_id in due:
+                self._advance(batch_id)
+        except OUTAGES as error:
+            if not self._in_outage:
+                logger.warning("Batches wait: %s", error)
+            self._in_outage = True
+        else:
+            self._in_outage = False
+        return bool(due)
+
+    def _advance(self, batch_id: str) -> None:
+        try:
+            advance(self.application, batch_id)
+        except OUTAGES:
+            raise
+        except Exception:
+            logger.exception("Batch %s cannot be advanced; the others go on.", batch_id)
+
+    def compare(self, *, emptied: bool) -> None:
+        """Bring open batches of the ledger back that the board does not know.
+
+        Raises:
+            redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable: a server does not
+                answer.
+        """
+        grace = EMPTIED_GRACE if emptied else START_GRACE
+        batch_ids = batches.open_batches(self.application.database, older_than=grace)
+        known = self.application.batches.is_known(batch_ids)
+        for batch_id, is_there in zip(batch_ids, known, strict=True):
+            if not is_there:
+                logger.warning("Batch %s is taken from the ledger.", batch_id)
+                self._advance(batch_id)
+
+
+class BatchDriverThread(Middleware):
+    """Runs a driver in each worker process."""
+
+    def __init__(self, application: Application) -> None:
+        self._driver = BatchDriver(application)
+        self._stop_asked = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def after_worker_boot(self, broker: Broker, worker: Any) -> None:
+        self._stop_asked.clear()
+        self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
+        self._thread.start()
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        self._stop_asked.set()
+        if self._thread is not None:
+            self._thread.join(STOP_TIMEOUT)
+            self._thread = None
+
+    def _run(self) -> None:
+        pause = TICK
+        while not self._stop_asked.wait(pause):
+            pause = TICK if self._driver.tick() else min(IDLE_TICK, 1.5 * pause)

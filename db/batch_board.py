@@ -1,0 +1,271 @@
+"""Batches on the board: a hash of facts, and a string with one letter for each item (image).
+
+    NUL  not started yet        S  its chain has succeeded    R  its chain was revoked
+    p    its chain is open      F  its chain has failed       r  revoked before it had a chain
+                                                              f  its chunk failed before it had a chain
+
+A chain writes its letter in the transition in which it starts or ends (``tell_batch`` in
+``lua/includes/transition.lua``). All counts are counts of letters.
+
+Fields of the hash: ``facts`` (JSON, see :class:`BatchFacts`), ``released`` (chunks that have been let go, in
+order), ``revoked`` (why it was called off), ``look`` and ``resend`` (milliseconds at which open chains and
+chunks are looked for that have been lost), ``started`` and ``finished`` (epoch seconds), ``seq``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+from .chains import encode, now
+from .keys import FINAL_STATE_TTL, Keys
+from .models import ProcessStatus
+from .redis_client import ThreadClients
+from .scripts import Script, source
+
+NEW, OPEN, SUCCEEDED = b"\0", b"p", b"S"
+FAILED, REVOKED = b"Ff", b"Rr"
+#: A chunk's letter for an item that has no chain.
+FAILED_UNSTARTED = "f"
+_NOT_ENDED, _FAILED_UNSTARTED, _REVOKED = re.compile(b"[\0p]"), re.compile(b"f"), re.compile(b"[Rr]")
+#: The letter for a chain of which only the ledger knows, by its status there.
+LETTERS = {"SUCCESS": "S", "FAILURE": "F", "REVOKED": "R"}
+PRIORITIES = ("high", "default", "low")
+
+
+@lru_cache
+def _script(name: str) -> Script:
+    return Script(source(name))
+
+
+@dataclass(frozen=True)
+class BatchFacts:
+    """What does not change in a batch's life. ``by``: who asked; ``window``: 0 follows the workers."""
+
+    name: str
+    workflow: str
+    images: int
+    chunk_size: int
+    window: int
+    priority: str
+    success_threshold: float
+    created: float
+    by: str | None = None
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.images // self.chunk_size)
+
+    def range_of(self, chunk: int) -> range:
+        """The items of a chunk; both count from 0."""
+        first = chunk * self.chunk_size
+        return range(first, min(first + self.chunk_size, self.images))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many items are in which state. ``open``: their chain runs or waits; ``new``: they have none yet."""
+
+    succeeded: int
+    failed: int
+    revoked: int
+    open: int
+    new: int
+
+    @classmethod
+    def of(cls, letters: bytes) -> Counts:
+        counts = {letter: letters.count(letter) for letter in b"SFfRrp\0"}
+        return cls(
+            succeeded=counts[SUCCEEDED[0]],
+            failed=sum(counts[letter] for letter in FAILED),
+            revoked=sum(counts[letter] for letter in REVOKED),
+            open=counts[OPEN[0]],
+            new=counts[NEW[0]],
+        )
+
+    @property
+    def ended(self) -> bool:
+        return not self.open and not self.new
+
+
+@dataclass(frozen=True)
+class LiveBatch:
+    """A batch as one reading of the board has it. ``seq``: higher with each reading.
+
+    Attributes:
+        letters: one for each item.
+        released: how many chunks have been let go.
+        revoked: why it was called off; None where it was not.
+        look, resend: milliseconds at which lost chains, and lost chunks, are looked for.
+        started, finished: epoch seconds, None before.
+    """
+
+    seq: int
+    facts: BatchFacts
+    letters: bytes
+    released: int
+    revoked: str | None
+    look: int
+    resend: int
+    started: float | None
+    finished: float | None
+
+    @property
+    def counts(self) -> Counts:
+        return Counts.of(self.letters)
+
+    def letters_of(self, chunk: int) -> bytes:
+        own = self.facts.range_of(chunk)
+        return self.letters[own.start : own.stop]
+
+    def _chunks_with(self, letters: re.Pattern[bytes], chunks: int) -> set[int]:
+        """Which of the first so many chunks hold one of the letters."""
+        size = self.facts.chunk_size
+        return {found.start() // size for found in letters.finditer(self.letters, 0, chunks * size)}
+
+    def in_flight(self) -> list[int]:
+        """The chunks that have been released and of which an item has not ended."""
+        return sorted(self._chunks_with(_NOT_ENDED, self.released))
+
+    def chunk_counts(self) -> tuple[int, int, int]:
+        """Chunks that are complete, that have failed (an item never got its chain), and that were revoked."""
+        # What has not been released has ended only in a batch that was revoked.
+        chunks = self.released if self.revoked is None else self.facts.chunks
+        not_ended = self._chunks_with(_NOT_ENDED, chunks)
+        failed = self._chunks_with(_FAILED_UNSTARTED, chunks) - not_ended
+        revoked = self._chunks_with(_REVOKED, chunks) - not_ended - failed
+        return chunks - len(not_ended) - len(failed) - len(revoked), len(failed), len(revoked)
+
+    def failed_chunks(self) -> list[int]:
+        """The chunks with an item that never got its chain."""
+        return sorted(self._chunks_with(_FAILED_UNSTARTED, self.facts.chunks))
+
+    @property
+    def status(self) -> ProcessStatus:
+        """SUCCESS needs the share of the images that the facts ask for."""
+        counts = self.counts
+        if self.revoked is not None:
+            return ProcessStatus.REVOKED
+        if not counts.ended:
+            return ProcessStatus.PENDING if self.started is None else ProcessStatus.STARTED
+        if counts.succeeded >= self.facts.success_threshold * self.facts.images:
+            return ProcessStatus.SUCCESS
+        return ProcessStatus.FAILURE if counts.failed else ProcessStatus.REVOKED
+
+
+class BatchBoard:
+    """Reads and changes batches on the board. Every method may raise ``redis.RedisError``."""
+
+    def __init__(self, clients: ThreadClients, keys: Keys) -> None:
+        self.clients = clients
+        self.keys = keys
+
+    def _run(self, name: str, keys: list[str], *arguments: Any) -> Any:
+        return _script(name)(self.clients.get(), keys, list(arguments))
+
+    def _keys(self, batch_id: str) -> list[str]:
+        return [self.keys.batch(batch_id), self.keys.batch_items(batch_id), self.keys.batches]
+
+    def post(self, batch_id: str, facts: BatchFacts, letters: bytes, fields: dict[str, Any]) -> bool:
+        """Put a batch onto the board, unless it is there. Returns whether it was not.
+
+        Parameters:
+            letters: one for each item; what a chain has told before stays.
+            fields: of the hash, beside the facts.
+        """
+        arguments: list[Any] = ["facts", encode(asdict(facts))]
+        for field, value in fields.items():
+            arguments += [field, value]
+        return bool(self._run("batch_post", self._keys(batch_id), batch_id, letters, *arguments))
+
+    def read(self, batch_id: str) -> LiveBatch | None:
+        """The batch as it is now; None when it is not on the board."""
+        answer = self._run("batch_read", self._keys(batch_id)[:2], now())
+        if not answer:
+            return None
+        seq, listed, letters = answer
+        flat = listed if isinstance(listed, list) else [one for pair in listed.items() for one in pair]
+        found = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        facts = BatchFacts(**json.loads(found["facts"]))
+        return LiveBatch(
+            seq=seq,
+            facts=facts,
+            letters=letters[: facts.images].ljust(facts.images, NEW),
+            released=int(found["released"]),
+            revoked=found.get("revoked"),
+            look=int(found.get("look", 0)),
+            resend=int(found.get("resend", 0)),
+            started=float(found["started"]) if "started" in found else None,
+            finished=float(found["finished"]) if "finished" in found else None,
+        )
+
+    def release(self, batch_id: str, so_far: int, onwards: int) -> bool:
+        """Let chunks go. Returns whether it is the caller who is to send them."""
+        return bool(self._run("batch_release", [self.keys.batch(batch_id)], so_far, onwards))
+
+    def mark(self, batch_id: str, letter: str, items: Iterable[range], *, opened: bool = False) -> int:
+        """Give those of the items a letter that have none; ``opened``: those, too, whose chain is open."""
+        bounds = [bound for own in items for bound in (own.start, own.stop - 1)]
+        which = "open" if opened else "new"
+        return int(self._run("batch_mark", self._keys(batch_id), batch_id, letter, which, *bounds))
+
+    def revoke(self, batch_id: str, reason: str, images: int) -> str:
+        """Call a batch off. Returns ``recorded``, ``closed`` (it has ended) or ``unknown``."""
+        answer: bytes = self._run("batch_revoke", self._keys(batch_id), batch_id, reason, images)
+        return answer.decode()
+
+    def close(self, batch_id: str) -> bool:
+        """Note a batch's end. Returns False where a chain of it has been resumed meanwhile."""
+        keys = [*self._keys(batch_id), self.keys.batches_waiting]
+        return bool(self._run("batch_close", keys, batch_id, now(), FINAL_STATE_TTL))
+
+    def forget(self, batch_id: str) -> None:
+        """Take a batch off the board."""
+        client = self.clients.get()
+        client.unlink(self.keys.batch(batch_id), self.keys.batch_items(batch_id))
+        client.zrem(self.keys.batches, batch_id)
+        client.hdel(self.keys.batches_waiting, batch_id)
+
+    def due(self, *, next_look: float, most: int) -> list[str]:
+        """The batches to look at now; they are put off for so many seconds."""
+        found = self._run("batch_due", [self.keys.batches], int(next_look * 1000), most)
+        return [batch_id.decode() for batch_id in found]
+
+    def set_moment(self, batch_id: str, field: str, seconds: float) -> None:
+        """Set ``look`` or ``resend`` to so many seconds from now."""
+        self.clients.get().hset(self.keys.batch(batch_id), field, milliseconds(seconds))
+
+    def is_known(self, batch_ids: Sequence[str]) -> list[bool]:
+        """Whether each of these batches is on the board."""
+        pipe = self.clients.get().pipeline(transaction=False)
+        for batch_id in batch_ids:
+            pipe.exists(self.keys.batch(batch_id))
+        return [bool(found) for found in pipe.execute()] if batch_ids else []
+
+    def chains_known(self, chain_ids: Sequence[str]) -> list[bool]:
+        """Whether each of these chains is on the board."""
+        pipe = self.clients.get().pipeline(transaction=False)
+        for chain_id in chain_ids:
+            pipe.exists(self.keys.live(chain_id))
+        return [bool(found) for found in pipe.execute()] if chain_ids else []
+
+    def wait_in_line(self, batch_id: str, priority: str, *, waits: bool) -> bool:
+        """Note whether a batch has chunks to release. Returns whether one of a higher priority has, too."""
+        client, key = self.clients.get(), self.keys.batches_waiting
+        rank = PRIORITIES.index(priority)
+        if not waits:
+            client.hdel(key, batch_id)
+            return False
+        client.hset(key, batch_id, rank)
+        ranks: Any = client.hvals(key)
+        return any(int(other) < rank for other in ranks)
+
+
+def milliseconds(seconds: float) -> int:
+    """The millisecond of the epoch so many seconds from now."""
+    return int((time.time() + seconds) * 1000)

@@ -1,0 +1,22 @@
+-- batch_read: a batch as it is now. Each reading has a higher number than all before.
+--
+-- KEYS: batch, its items
+-- ARGV: now
+-- Returns: {number, fields and values of the batch, letters of its items}, or {} when it is not on the board
+
+if redis.call("EXISTS", KEYS[1]) == 0 then
+    return {}
+end
+local seq = tonumber(redis.call("HGET", KEYS[1], "seq") or 0)
+seq = math.max(seq + 1, math.floor(ARGV[1] * 1000))
+redis.call("HSET", KEYS[1], "seq", string.format("%d", seq))
+local items = redis.call("GET", KEYS[2]) or ""
+if items:find("%Z") then
+    redis.call("HSETNX", KEYS[1], "started", ARGV[1])
+end
+if items:find("[%zp]") and redis.call("HDEL", KEYS[1], "finished") == 1 then
+    -- A chain of it was resumed.
+    redis.call("PERSIST", KEYS[1])
+    redis.call("PERSIST", KEYS[2])
+end
+return {seq, redis.call("HGETALL", KEYS[1]), items}

@@ -1,0 +1,426 @@
+"""Batches: each image counted once, a window of chunks under way, and nothing lost or half-started."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chains import recorded
+from dramatiq import Worker
+from waiting import wait_until
+
+from actors import batch_chunks, batches, control
+from actors.application import Application
+from actors.batch_driver import BatchDriver, advance, send_chunks
+from actors.batches import BatchStatus, batch_status, revoke_batch
+from actors.sweep import Sweep
+from actors.workflow import Workflow, stage
+from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch, UnknownWorkflow
+from db.batches import chain_id_of
+from db.models import BatchChunk, BatchExecution, ChainExecution
+from db.workers import WorkerFacts, Workers
+
+Work = Callable[..., Worker]
+
+
+class Shop:
+    """An application with a workflow of two small stages. ``ran``: the files that its first stage has had.
+
+    A file whose name starts with ``bad`` fails; while ``gate`` is closed the first stage waits.
+    """
+
+    def __init__(self, application: Application, folder: Path) -> None:
+        self.application = application
+        self.folder = folder
+        self.ran: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.actor = batch_chunks.declare(application.broker)
+
+        @stage(name="First", actor_name="first", max_retries=0)
+        def first(document: dict[str, Any]) -> dict[str, Any]:
+            self.ran.append(document["file_path"])
+            while not self.gate.wait(0.05):
+                pass
+            if Path(document["file_path"]).name.startswith("bad"):
+                raise ValueError("bad")
+            return document
+
+        @stage(name="Second", actor_name="second", max_retries=0)
+        def second(document: dict[str, Any]) -> str:
+            return str(document["file_path"])
+
+        Workflow("small", [first, second])
+
+    def files(self, count: int, name: str = "image") -> list[str]:
+        paths = [self.folder / f"{name}-{number}.png" for number in range(count)]
+        for path in paths:
+            path.touch()
+        return [str(path) for path in paths]
+
+    def start(self, files: list[str], **options: Any) -> str:
+        return batches.start_batch_pipeline(
+            "a batch", files, workflow="small", application=self.application, **options
+        )
+
+    def status(self, batch_id: str) -> BatchStatus:
+        return batch_status(batch_id, application=self.application)
+
+    def ended(self, batch_id: str, timeout: float = 60) -> BatchStatus:
+        wait_until(lambda: self.row(batch_id).finished_at, timeout, "the batch has not ended", 0.05)
+        return self.status(batch_id)
+
+    def row(self, batch_id: str) -> BatchExecution:
+        row = batches.batches.read(self.application.database, batch_id)
+        assert row is not None
+        return row
+
+    def count(self, model: Any) -> int:
+        return int(model.select().count(self.application.database))
+
+
+@pytest.fixture
+def shop(build_application: Any, tmp_path: Path) -> Shop:
+    return Shop(build_application(), tmp_path)
+
+
+def counts(status: BatchStatus | BatchExecution) -> tuple[int, int, int]:
+    return status.completed_images, status.failed_images, status.revoked_images
+
+
+def test_every_image_is_counted_in_both_stores(build_application: Any, work: Work, tmp_path: Path) -> None:
+    shop = Shop(build_application(), tmp_path)
+    work(shop.application, worker_threads=2)
+    files = shop.files(1000)
+    batch_id = shop.start(files, chunk_size=20)
+    status = shop.ended(batch_id, 180)
+    assert (status.status, counts(status), status.completed_chunks) == ("SUCCESS", (1000, 0, 0), 50)
+    assert status.source == "redis"
+    assert counts(shop.row(batch_id)) == (1000, 0, 0)
+    assert sorted(shop.ran) == sorted(files)
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_on_postgresql_and_each_broker(
+    request: pytest.FixtureRequest, build_application: Any, work: Work, tmp_path: Path, broker: str
+) -> None:
+    environment = {"DATABASE_URL": request.getfixturevalue("postgres_url")}
+    if broker == "rabbitmq":
+        environment["BROKER_URL"] = request.getfixturevalue("rabbit_url")
+    shop = Shop(build_application(**environment), tmp_path)
+    work(shop.application)
+    files = [*shop.files(38), *shop.files(2, "bad")]
+    public = [f"https://example.org/{number}" for number in range(40)]
+    batch_id = shop.start(files, public_file_paths=public, options={"hangul": "off"}, chunk_size=7, window=2)
+    status = shop.ended(batch_id)
+    assert (status.status, counts(status)) == ("FAILURE", (38, 2, 0))
+    assert (status.total_chunks, status.completed_chunks, status.failed_chunks) == (6, 6, 0)
+    record = shop.application.ledger.read_chain(chain_id_of(batch_id, 39))
+    assert record is not None
+    assert record.chain.batch_id == batch_id
+    assert record.chain.input_data == {
+        "file_path": files[39],
+        "options": {"hangul": "off"},
+        "public_file_path": public[39],
+    }
+
+
+def test_a_share_may_be_enough(shop: Shop, work: Work) -> None:
+    work(shop.application)
+    files = [*shop.files(9), *shop.files(1, "bad")]
+    assert shop.ended(shop.start(files, success_threshold=0.9)).status == "SUCCESS"
+    assert shop.ended(shop.start(files, success_threshold=0.91)).status == "FAILURE"
+
+
+def test_duplicates_and_a_resumed_chain_count_once(shop: Shop, work: Work) -> None:
+    files = [*shop.files(5), *shop.files(1, "bad")]
+    batch_id = shop.start(files, chunk_size=3)
+    for _ in range(3):
+        send_chunks(shop.application, batch_id, range(2))
+    work(shop.application)
+    assert counts(shop.ended(batch_id)) == (5, 1, 0)
+    send_chunks(shop.application, batch_id, range(2))
+    shop.application.broker.join("callboard")
+    assert sorted(shop.ran) == sorted(files)
+
+    assert counts(shop.status(batch_id)) == (5, 1, 0)
+    shop.gate.clear()
+    control.resume(chain_id_of(batch_id, 5), application=shop.application)
+    open_again = shop.status(batch_id)
+    assert (open_again.status, counts(open_again), open_again.finished_at) == ("STARTED", (5, 0, 0), None)
+    shop.gate.set()
+    wait_until(lambda: shop.ran.count(files[5]) == 2 and counts(shop.status(batch_id)) == (5, 1, 0), 30)
+    assert (shop.ended(batch_id).status, counts(shop.row(batch_id))) == ("FAILURE", (5, 1, 0))
+
+
+def test_the_window_is_never_exceeded(shop: Shop, work: Work) -> None:
+    shop.gate.clear()
+    batch_id = shop.start(shop.files(60), chunk_size=2, window=3)
+    work(shop.application, worker_threads=8)
+    most, seen = 0, set()
+
+    def look() -> bool:
+        nonlocal most
+        live = shop.application.batches.read(batch_id)
+        assert live is not None
+        most = max(most, len(live.in_flight()))
+        seen.add(live.released)
+        return live.counts.ended
+
+    wait_until(lambda: look() or len(shop.ran) == 6, 30)
+    # Nothing ends, so nothing more is let go, however often the batch is looked at.
+    for _ in range(10):
+        advance(shop.application, batch_id)
+    look()
+    assert seen == {3}
+    shop.gate.set()
+    wait_until(look, 60, interval=0.002)
+    assert most == 3
+    assert counts(shop.ended(batch_id)) == (60, 0, 0)
+
+
+def test_the_window_follows_the_threads_of_the_workers(shop: Shop) -> None:
+    alone = shop.start(shop.files(100, "a"), chunk_size=1)
+    assert _read(shop, alone).released == 4
+    workers = Workers(shop.application.board.clients, shop.application.board.keys)
+    for name in ("w1", "w2"):
+        workers.register(name, WorkerFacts("", "h", 1, ["default"], 8, time.time()), 30)
+    assert _read(shop, shop.start(shop.files(100, "b"), chunk_size=1)).released == 32
+    assert _read(shop, shop.start(shop.files(100, "c"), chunk_size=5)).released == 7
+    assert _read(shop, shop.start(shop.files(100, "d"), chunk_size=20)).released == 4
+
+
+def test_a_higher_priority_goes_first(shop: Shop) -> None:
+    shop.start(shop.files(30, "a"), chunk_size=1, window=5, priority="high")
+    low = shop.start(shop.files(30, "b"), chunk_size=1, window=5, priority="low")
+    live = shop.application.batches.read(low)
+    assert live is not None
+    assert live.released == 1
+
+
+def test_a_retry_starts_only_what_was_not_started(
+    shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.actor.options["min_backoff"] = 50
+    files = shop.files(10)
+    batch_id = shop.start(files)
+    create = shop.application.ledger.create_chains
+    broken: list[int] = []
+
+    def first_half_then_down(chains: Any) -> None:
+        if not broken:
+            broken.append(len(chains))
+            control.start_named(
+                shop.application.workflow("small"),
+                {chain.chain_id: chain.input_data for chain in chains[:5]},
+                batch_id=batch_id,
+            )
+            raise LedgerUnavailable("down for a moment")
+        if len(broken) == 1 and len(chains) == 5:
+            broken.append(5)
+        create(chains)
+
+    # The ledger itself is real; it is only away at one moment.
+    monkeypatch.setattr(shop.application.ledger, "create_chains", first_half_then_down)
+    work(shop.application)
+    assert counts(shop.ended(batch_id)) == (10, 0, 0)
+    assert sorted(shop.ran) == sorted(files)
+    assert broken[0] == 10
+
+
+def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.actor.options["min_backoff"] = 50
+    files = shop.files(20)
+    create, tries = shop.application.ledger.create_chains, []
+
+    def down_for_the_first_chunk(chains: Any) -> None:
+        if chains[0].chain_id.endswith(".0"):
+            tries.append(1)
+            raise LedgerUnavailable("down")
+        create(chains)
+
+    monkeypatch.setattr(shop.application.ledger, "create_chains", down_for_the_first_chunk)
+    batch_id = shop.start(files)
+    work(shop.application)
+    status = shop.ended(batch_id)
+    assert (status.status, counts(status)) == ("FAILURE", (10, 10, 0))
+    assert (status.completed_chunks, status.failed_chunks) == (1, 1)
+    assert len(tries) == 4
+    # The ledger knows it, too.
+    shop.application.board.clients.get().flushdb()
+    live = advance(shop.application, batch_id)
+    assert live is not None
+    wait_until(lambda: _read(shop, batch_id).counts.succeeded == 10, 20)
+    assert (_read(shop, batch_id).counts.failed, _read(shop, batch_id).counts.new) == (10, 0)
+
+
+def _read(shop: Shop, batch_id: str) -> Any:
+    live = shop.application.batches.read(batch_id)
+    assert live is not None
+    return live
+
+
+def test_redis_is_emptied_in_the_middle(shop: Shop, work: Work) -> None:
+    sweep = Sweep(shop.application)
+    files = shop.files(60)
+    shop.gate.clear()
+    batch_id = shop.start(files, chunk_size=5, window=3)
+    worker = work(shop.application)
+    wait_until(lambda: len(shop.ran) >= 4, 30)
+    shop.application.board.clients.get().flushdb()
+    shop.gate.set()
+    worker.stop()
+    work(shop.application)
+
+    def swept() -> Any:
+        sweep.tick()
+        return shop.row(batch_id).finished_at
+
+    wait_until(swept, 90, "the batch has not ended", 0.3)
+    assert counts(shop.status(batch_id)) == (60, 0, 0)
+    assert set(shop.ran) == set(files)
+
+
+def test_a_start_that_died_before_the_board_goes_on(
+    shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "post", lambda *_: None)
+    monkeypatch.setattr(batches, "advance", lambda *_: None)
+    monkeypatch.setattr("actors.batch_driver.EMPTIED_GRACE", 0)
+    batch_id = shop.start(shop.files(12), chunk_size=5)
+    work(shop.application)
+    BatchDriver(shop.application).compare(emptied=True)
+    assert counts(shop.ended(batch_id)) == (12, 0, 0)
+
+
+def test_chunks_whose_messages_were_lost_are_sent_again(
+    shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as dying:
+        dying.setattr("actors.batch_driver.send_chunks", lambda *_: None)
+        batch_id = shop.start(shop.files(12), chunk_size=5)
+    assert _read(shop, batch_id).in_flight() == [0, 1, 2]
+    work(shop.application)
+    for moment in ("look", "resend"):
+        shop.application.batches.set_moment(batch_id, moment, -1)
+    advance(shop.application, batch_id)
+    assert counts(shop.ended(batch_id)) == (12, 0, 0)
+
+
+def test_an_end_that_only_the_ledger_knows_is_counted(shop: Shop, work: Work) -> None:
+    work(shop.application)
+    batch_id = shop.start(shop.files(3))
+    shop.ended(batch_id)
+    recorded(shop.application)
+    board, client = shop.application.board, shop.application.board.clients.get()
+    client.setrange(board.keys.batch_items(batch_id), 1, "p")
+    client.delete(board.keys.live(chain_id_of(batch_id, 1)))
+    assert counts(shop.status(batch_id)) == (2, 0, 0)
+    shop.application.batches.set_moment(batch_id, "look", -1)
+    advance(shop.application, batch_id)
+    assert counts(shop.status(batch_id)) == (3, 0, 0)
+    assert counts(shop.row(batch_id)) == (3, 0, 0)
+
+
+def test_a_resumed_chain_takes_its_batch_out_of_the_revocation(shop: Shop, work: Work) -> None:
+    shop.gate.clear()
+    batch_id = shop.start(shop.files(2))
+    work(shop.application)
+    wait_until(lambda: len(shop.ran) == 2, 30)
+    revoke_batch(batch_id, application=shop.application)
+    assert counts(shop.ended(batch_id)) == (0, 0, 2)
+    shop.gate.set()
+    # Once the batch's end is on the board, too, a resume is not called off again.
+    wait_until(lambda: _read(shop, batch_id).finished, 30)
+    control.resume(chain_id_of(batch_id, 0), application=shop.application)
+    wait_until(lambda: counts(shop.row(batch_id)) == (1, 0, 1), 30)
+    assert shop.ended(batch_id).status == "REVOKED"
+
+
+def test_revoked(shop: Shop, work: Work) -> None:
+    shop.gate.clear()
+    batch_id = shop.start(shop.files(40), chunk_size=4, window=2)
+    work(shop.application, worker_threads=2)
+    wait_until(lambda: len(shop.ran) == 2, 30)
+    revoke_batch(batch_id, "not needed", application=shop.application)
+    status = shop.ended(batch_id)
+    assert (status.status, counts(status)) == ("REVOKED", (0, 0, 40))
+    assert (status.completed_chunks, status.failed_chunks) == (0, 0)
+    with pytest.raises(BatchError, match="has ended"):
+        revoke_batch(batch_id, application=shop.application)
+    shop.gate.set()
+    shop.application.broker.join("callboard")
+    shop.application.broker.join("default")
+    assert len(shop.ran) == 2
+    assert counts(shop.status(batch_id)) == (0, 0, 40)
+
+
+def test_unknown_batches(shop: Shop) -> None:
+    with pytest.raises(UnknownBatch):
+        batch_status("none", application=shop.application)
+    with pytest.raises(UnknownBatch):
+        revoke_batch("none", application=shop.application)
+
+
+def test_bad_input_starts_nothing(shop: Shop) -> None:
+    one = shop.files(1)
+    folder = str(shop.folder)
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"files": []}, "at least one file"),
+        ({"files": one * 2}, "named twice"),
+        ({"files": [*one, f"{folder}/./image-0.png"]}, "named twice"),
+        ({"files": [f"{folder}/none.png"]}, "no such file"),
+        ({"files": [folder]}, "a folder"),
+        ({"files": one[0]}, "one text"),
+        ({"files": [3]}, "is no path"),
+        ({"chunk_size": 0}, "chunk_size: read 0"),
+        ({"chunk_size": 1_000_000}, "from 1 to 1000"),
+        ({"chunk_size": "10"}, "chunk_size"),
+        ({"window": 0}, "window"),
+        ({"priority": "urgent"}, "high, default, low"),
+        ({"success_threshold": 2}, "success_threshold"),
+        ({"options": {"a": object()}}, "not JSON"),
+        ({"options": [1]}, "an object"),
+        ({"public_file_paths": []}, "one for each"),
+    ]
+    for arguments, message in refused:
+        given = {"files": one, **arguments}
+        with pytest.raises(BatchError, match=message):
+            shop.start(given.pop("files"), **given)
+    for name in ("", "x" * 10_000, "a\0b"):
+        with pytest.raises(BatchError, match="batch_name"):
+            batches.start_batch_pipeline(name, one, workflow="small", application=shop.application)
+    with pytest.raises(UnknownWorkflow, match="nothing"):
+        batches.start_batch_pipeline("a", one, workflow="nothing", application=shop.application)
+    assert (shop.count(BatchExecution), shop.count(BatchChunk), shop.count(ChainExecution)) == (0, 0, 0)
+    assert shop.application.board.clients.get().zcard(shop.application.board.keys.batches) == 0
+
+
+def test_an_unreadable_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever runs the tests may be root, who can read everything.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(BatchError, match="cannot be read"):
+        shop.start(shop.files(1))
+
+
+def test_without_redis_nothing_is_left(private_redis: Any, build_application: Any, tmp_path: Path) -> None:
+    shop = Shop(build_application(REDIS_URL=f"{private_redis.url}/0"), tmp_path)
+    files = shop.files(3)
+    private_redis.kill()
+    with pytest.raises(BoardUnavailable, match="nothing was started"):
+        shop.start(files)
+    assert (shop.count(BatchExecution), shop.count(BatchChunk)) == (0, 0)
+
+
+def test_ten_thousand_images_start_at_once(shop: Shop) -> None:
+    files = shop.files(10_000)
+    begun = time.monotonic()
+    batch_id = shop.start(files)
+    elapsed = time.monotonic() - begun
+    assert shop.row(batch_id).total_chunks == 1000
+    print(f"started in {elapsed:.2f} s")
+    assert elapsed < 10  # two seconds on a machine of its own
