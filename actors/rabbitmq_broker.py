@@ -114,6 +114,14 @@ class RabbitmqBroker(StockRabbitmqBroker):
         result = self.board.result(place["chain"], place["stage"], place["member"])
         self.send(successors(message, json.loads(result or "null")))
 
+    def send_retry_again(self, message: MessageProxy) -> None:
+        """For a redelivered message that is older than its task's retry: the retry's message may be lost."""
+        place = message.options.get(PLACE)
+        task = self.board.task(place["chain"], place["stage"], place["member"]) if place else None
+        if task is not None and task["status"] == "RETRY":
+            options = {"retries": task["retries"], "eta": int(task["due"])}
+            self.send([message._message.copy(options=options)])
+
     def send(self, messages: Sequence[Message[Any]]) -> None:
         """Send messages, each for the moment in its ``eta`` option where it has one.
 
@@ -159,6 +167,8 @@ class Consumer(_RabbitmqConsumer):
                 self.broker.send([message._message])
             elif verdict_of(message) == "done":
                 self.broker.send_successors_again(message)
+            elif verdict_of(message) == "stale":
+                self.broker.send_retry_again(message)
         except (redis.RedisError, pika.exceptions.AMQPError) as error:
             raise ConnectionClosed(error) from None
         return True

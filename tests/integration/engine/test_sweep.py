@@ -147,7 +147,7 @@ def test_a_lost_retry_comes_when_it_is_due_and_with_its_count(build_application:
     application = build_application()
     calls: list[int] = []
 
-    @stage(max_retries=1, min_backoff=1500, max_backoff=1500)
+    @stage(max_retries=1, min_backoff=6000, max_backoff=6000)
     def body(document: Any) -> Any:
         calls.append(1)
         if len(calls) == 1:
