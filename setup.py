@@ -39,6 +39,7 @@ API = [
 RABBITMQ = ["dramatiq[rabbitmq]>=2.2,<3"]
 TEST = [
     "pytest>=9",
+    "pytest-xdist>=3.8",
     "ruff>=0.14",
     "mypy>=1.18",
     "openpyxl>=3.1",
