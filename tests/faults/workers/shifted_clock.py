@@ -1,4 +1,4 @@
-"""Named in WORKFLOWS: the clock of a worker process is set back by an hour, some seconds after its start."""
+"""Named in WORKFLOWS: the clock of a worker process is set back by an hour, so many seconds after its start (SHIFT_AFTER)."""
 
 from __future__ import annotations
 
