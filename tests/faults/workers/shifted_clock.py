@@ -1,4 +1,4 @@
-"""Named in WORKFLOWS: the clock of a worker process is set back by an hour, so many seconds after its start (SHIFT_AFTER)."""
+"""Named in WORKFLOWS: a worker process whose clock is set back by an hour, SHIFT_AFTER seconds after its start."""
 
 from __future__ import annotations
 
