@@ -1,4 +1,4 @@
-"""Named in WORKFLOWS: a worker process whose clock is set back by an hour, SHIFT_AFTER seconds after its start."""
+"""Named in WORKFLOWS: sets a worker's clock back by an hour, SHIFT_AFTER seconds after its start."""
 
 from __future__ import annotations
 
