@@ -12,12 +12,10 @@ import threading
 import time
 from typing import Any
 
-import redis
 from dramatiq import Broker, Message, group
-from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware
 
-from callboard.errors import BoardUnavailable, ChainStateError, LedgerUnavailable, UnknownChain
+from callboard.errors import ChainStateError, UnknownChain
 from db import batches
 from db.batch_board import LETTERS, OPEN, BatchFacts, LiveBatch, milliseconds
 from db.values import to_epoch
@@ -46,7 +44,6 @@ START_GRACE, EMPTIED_GRACE = 30, 2
 #: Seconds that a worker which shuts down waits for the driver.
 STOP_TIMEOUT = 5.0
 
-OUTAGES = (redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable)
 CHUNK_ERROR = "its chains could not be started"
 
 logger = logging.getLogger(__name__)
@@ -99,7 +96,7 @@ def _restore(application: Application, batch_id: str) -> bool:
     facts = batches.facts_of(row) if row is not None else None
     if row is None or facts is None:
         return False
-    letters = batches.letters_of(application.database, row)
+    letters = batches.letters_of(application.database, row, facts)
     begun = len(letters.rstrip(b"\0" if row.status != "REVOKED" else b"\0r"))
     # A chunk of which nothing is known to have started is released again: its start is repeatable.
     fields: dict[str, Any] = {"released": -(-begun // facts.chunk_size), "seq": row.seq or 0}
@@ -172,7 +169,7 @@ def _find_lost(application: Application, batch_id: str, live: LiveBatch) -> None
     board.set_moment(batch_id, "look", NEXT_LOOK)
     items = _open_items(live)[:MOST_CHAINS]
     chain_ids = [batches.chain_id_of(batch_id, item) for item in items]
-    known = board.chains_known(chain_ids)
+    known = application.board.known(chain_ids)
     missing = {
         chain_id: item for chain_id, item, there in zip(chain_ids, items, known, strict=True) if not there
     }
@@ -217,7 +214,7 @@ class BatchDriver:
             due = self.application.batches.due(next_look=NEXT_LOOK, most=MOST_BATCHES)
             for batch_id in due:
                 self._advance(batch_id)
-        except OUTAGES as error:
+        except control.OUTAGES as error:
             if not self._in_outage:
                 logger.warning("Batches wait: %s", error)
             self._in_outage = True
@@ -228,7 +225,7 @@ class BatchDriver:
     def _advance(self, batch_id: str) -> None:
         try:
             advance(self.application, batch_id)
-        except OUTAGES:
+        except control.OUTAGES:
             raise
         except Exception:
             logger.exception("Batch %s cannot be advanced; the others go on.", batch_id)

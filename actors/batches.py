@@ -22,13 +22,14 @@ from uuid import uuid4
 import redis
 from dramatiq.errors import BrokerConnectionError
 
-from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch
+from callboard.errors import BatchError, BoardUnavailable, UnknownBatch
 from db import batches
 from db.batch_board import PRIORITIES, BatchFacts
 from db.batches import Item
 from db.models import BatchExecution
 from db.values import clean_text
 
+from . import control
 from .application import Application, current
 from .batch_driver import advance, post
 
@@ -108,7 +109,7 @@ def start_batch_pipeline(
         batches.withdraw(house.database, batch_id)
         raise BoardUnavailable(f"Redis does not answer, nothing was started: {error}") from error
     # It is on the board and in the ledger: if this fails, the drivers go on with it.
-    with suppress(redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable):
+    with suppress(*control.OUTAGES):
         advance(house, batch_id)
     return batch_id
 

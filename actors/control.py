@@ -14,7 +14,13 @@ from dramatiq import Message
 from dramatiq.common import current_millis
 from dramatiq.errors import BrokerConnectionError
 
-from callboard.errors import BoardUnavailable, ChainStateError, UnknownChain, WorkflowError
+from callboard.errors import (
+    BoardUnavailable,
+    ChainStateError,
+    LedgerUnavailable,
+    UnknownChain,
+    WorkflowError,
+)
 from db.chains import StagePlan, Transition, encode
 from db.ledger import NewChain
 from db.status_rows import ENDED
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 
 #: A chain id that a caller gives. It is a Redis key and a folder's name as it stands.
 CHAIN_ID = re.compile(r"[\w][\w.-]{0,199}")
+#: What those raise who need a server that does not answer: whoever repeats himself tries again later.
+OUTAGES = (redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable)
 #: Chains that :func:`start_many` inserts and sends at a time.
 BULK = 500
 

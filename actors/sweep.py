@@ -18,9 +18,8 @@ from typing import Any
 from uuid import uuid4
 
 import redis
-from dramatiq.errors import BrokerConnectionError
 
-from callboard.errors import BoardUnavailable, CallboardError, LedgerUnavailable, UnknownChain
+from callboard.errors import CallboardError, UnknownChain
 from db.workers import Workers
 
 from . import control
@@ -53,8 +52,6 @@ EMPTIED = b"emptied"
 #: Seconds of the recorder's backlog with which the ledger still counts as up to date.
 LARGEST_LAG = 10
 
-OUTAGES = (redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable)
-
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +78,7 @@ class Sweep:
             self.look()
             self.batches.tick()
             self.compare()
-        except OUTAGES as error:
+        except control.OUTAGES as error:
             if not self._in_outage:
                 logger.warning("The sweep waits: %s", error)
             self._in_outage = True
@@ -152,12 +149,7 @@ class Sweep:
         began, count = time.monotonic(), 0
         self.batches.compare(emptied=emptied)
         for page in self._open_pages(EMPTIED_GRACE if emptied else START_GRACE):
-            known = client.pipeline(transaction=False)
-            for chain_id in page:
-                known.exists(board.keys.live(chain_id))
-            missing = [
-                chain_id for chain_id, is_there in zip(page, known.execute(), strict=True) if not is_there
-            ]
+            missing = [chain_id for chain_id, there in zip(page, board.known(page), strict=True) if not there]
             count += sum(self._rescue(chain_id) for chain_id in missing)
             if not self._hold_lock():
                 return count
@@ -177,17 +169,14 @@ class Sweep:
 
     def _lag(self) -> float:
         """Seconds that the oldest event has waited: the ledger may take its chain for open, and is wrong."""
-        client = self.application.board.clients.get()
-        oldest: Any = client.xrange(self.application.board.keys.events, count=1)
-        if not oldest:
-            return 0.0
-        return time.time() - int(oldest[0][0].partition(b"-")[0]) / 1000
+        oldest = self.application.board.oldest_event()
+        return 0.0 if oldest is None else time.time() - oldest
 
     def _rescue(self, chain_id: str) -> bool:
         """Send again what nobody owns of a chain, restored first where the board has forgotten it."""
         try:
             sent = control.send_again(chain_id, application=self.application)
-        except OUTAGES:
+        except control.OUTAGES:
             raise
         except UnknownChain:
             self.application.board.clients.get().zrem(self.application.board.keys.open, chain_id)

@@ -62,8 +62,8 @@ def _recorder(application: Application) -> Iterator[Finding]:
     level = "ok" if waiting < BACKLOG else "warning"
     if waiting and not client.xinfo_groups(keys.events):
         level = "warning"
-    first: Any = client.xrange(keys.events, count=1)
-    lag = f", the oldest {time.time() - int(first[0][0].split(b'-')[0]) / 1000:.1f} s old" if first else ""
+    oldest = application.board.oldest_event()
+    lag = "" if oldest is None else f", the oldest {time.time() - oldest:.1f} s old"
     yield Finding(level, "recorder", f"{waiting} events on their way to the ledger{lag}")
 
 

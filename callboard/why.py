@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from db.status_rows import ChainRecord
+from db.status_rows import ENDED, ChainRecord
 from db.values import to_epoch
 
 from .errors import UnknownChain
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from actors.application import Application
     from db.chains import LiveChain
 
-ENDED = ("SUCCESS", "FAILURE", "REVOKED")
 #: What keeps a chain most comes first: of several open members, that one is told.
 _WORST_FIRST = ("lost", "no_worker", "worker_gone", "retry", "queued", "held", "running")
 

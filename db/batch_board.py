@@ -19,14 +19,13 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any
 
 from .chains import encode, now
 from .keys import FINAL_STATE_TTL, Keys
 from .models import ProcessStatus
 from .redis_client import ThreadClients
-from .scripts import Script, source
+from .scripts import script
 
 NEW, OPEN, SUCCEEDED = b"\0", b"p", b"S"
 FAILED, REVOKED = b"Ff", b"Rr"
@@ -36,11 +35,6 @@ _NOT_ENDED, _FAILED_UNSTARTED, _REVOKED = re.compile(b"[\0p]"), re.compile(b"f")
 #: The letter for a chain of which only the ledger knows, by its status there.
 LETTERS = {"SUCCESS": "S", "FAILURE": "F", "REVOKED": "R"}
 PRIORITIES = ("high", "default", "low")
-
-
-@lru_cache
-def _script(name: str) -> Script:
-    return Script(source(name))
 
 
 @dataclass(frozen=True)
@@ -166,7 +160,7 @@ class BatchBoard:
         self.keys = keys
 
     def _run(self, name: str, keys: list[str], *arguments: Any) -> Any:
-        return _script(name)(self.clients.get(), keys, list(arguments))
+        return script(name)(self.clients.get(), keys, list(arguments))
 
     def _keys(self, batch_id: str) -> list[str]:
         return [self.keys.batch(batch_id), self.keys.batch_items(batch_id), self.keys.batches]
@@ -246,13 +240,6 @@ class BatchBoard:
         for batch_id in batch_ids:
             pipe.exists(self.keys.batch(batch_id))
         return [bool(found) for found in pipe.execute()] if batch_ids else []
-
-    def chains_known(self, chain_ids: Sequence[str]) -> list[bool]:
-        """Whether each of these chains is on the board."""
-        pipe = self.clients.get().pipeline(transaction=False)
-        for chain_id in chain_ids:
-            pipe.exists(self.keys.live(chain_id))
-        return [bool(found) for found in pipe.execute()] if chain_ids else []
 
     def wait_in_line(self, batch_id: str, priority: str, *, waits: bool) -> bool:
         """Note whether a batch has chunks to release. Returns whether one of a higher priority has, too."""

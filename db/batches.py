@@ -8,7 +8,7 @@ from typing import Any
 
 import peewee
 
-from .batch_board import LETTERS, BatchFacts, Counts, LiveBatch
+from .batch_board import FAILED_UNSTARTED, LETTERS, BatchFacts, Counts, LiveBatch
 from .connection import session
 from .models import BatchChunk, BatchExecution, ChainExecution, read_rows
 from .values import clean_text, from_epoch, to_epoch, utc_now
@@ -127,7 +127,7 @@ def statuses(database: peewee.Database, chain_ids: Sequence[str]) -> dict[str, s
     return found
 
 
-def letters_of(database: peewee.Database, row: BatchExecution) -> bytes:
+def letters_of(database: peewee.Database, row: BatchExecution, facts: BatchFacts) -> bytes:
     """The letters of a batch's items as the rows of its chains and chunks have them."""
     chain: Any = ChainExecution
     letters = bytearray(row.total_images)
@@ -137,9 +137,8 @@ def letters_of(database: peewee.Database, row: BatchExecution) -> bytes:
     )
     with session(database):
         for (number,) in failed.tuples().execute(database):
-            first = number * row.chunk_size
-            last = min(first + row.chunk_size, row.total_images)
-            letters[first:last] = b"f" * (last - first)
+            own = facts.range_of(number)
+            letters[own.start : own.stop] = FAILED_UNSTARTED.encode() * len(own)
         for chain_id, status in chains.tuples().execute(database):
             prefix, _, number = (chain_id or "").rpartition(".")
             if prefix == row.batch_id and number.isdigit() and int(number) < row.total_images:

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from .chains import Begun, LiveChain, Place, StagePlan, Transition, encode, now
 from .keys import FINAL_STATE_TTL, Keys
 from .redis_client import ThreadClients
-from .scripts import Script, source
+from .scripts import script
 
 #: Seconds that a tracked task of no chain is remembered while it waits or runs.
 LONE_TASK_TTL = 7 * 86_400
 #: Characters of an error that the board and the ledger show; the traceback is kept beside it.
 ERROR_LENGTH = 500
-
-
-@lru_cache
-def _script(name: str) -> Script:
-    return Script(source(name))
 
 
 class Board:
@@ -51,7 +45,7 @@ class Board:
         Raises:
             redis.RedisError: the server does not answer or refuses.
         """
-        return _script(transition.name)(self.clients.get(), transition.keys, transition.arguments)
+        return script(transition.name)(self.clients.get(), transition.keys, transition.arguments)
 
     def keys_of(self, place: Place) -> list[str]:
         """KEYS of every transition: live hash, status array, event stream, message stream, open chains."""
@@ -308,6 +302,26 @@ class Board:
         """
         arguments = [message, self.keys.progress, FINAL_STATE_TTL]
         self.apply(Transition("publish", self._chain_keys(chain_id), arguments))
+
+    def known(self, chain_ids: Sequence[str]) -> list[bool]:
+        """Whether the board has each of these chains. One round trip for all.
+
+        Raises:
+            redis.RedisError: the server does not answer.
+        """
+        pipe = self.clients.get().pipeline(transaction=False)
+        for chain_id in chain_ids:
+            pipe.exists(self.keys.live(chain_id))
+        return [bool(there) for there in pipe.execute()] if chain_ids else []
+
+    def oldest_event(self) -> float | None:
+        """When the oldest event that waits for the ledger was written (epoch seconds); None if none waits.
+
+        Raises:
+            redis.RedisError: the server does not answer.
+        """
+        oldest: Any = self.clients.get().xrange(self.keys.events, count=1)
+        return int(oldest[0][0].partition(b"-")[0]) / 1000 if oldest else None
 
     def task(self, chain_id: str, stage: int, member: int = 0) -> dict[str, Any] | None:
         """The live state of a task (fields in ``includes/transition.lua``); None before its first begin."""

@@ -19,7 +19,7 @@ _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
 def source(name: str) -> str:
     """The text of ``lua/<name>.lua`` with its includes put in."""
     text = (_FOLDER / f"{name}.lua").read_text("utf-8")
-    return _INCLUDE.sub(lambda match: (_FOLDER / "includes" / f"{match[1]}.lua").read_text("utf-8"), text)
+    return _INCLUDE.sub(lambda match: source(f"includes/{match[1]}"), text)
 
 
 class Script:
@@ -39,6 +39,12 @@ class Script:
             return _ask(client, "EVALSHA", self.digest, len(keys), *keys, *arguments)
         except NoScriptError:
             return _ask(client, "EVAL", self.text, len(keys), *keys, *arguments)
+
+
+@lru_cache
+def script(name: str) -> Script:
+    """The script ``lua/<name>.lua``."""
+    return Script(source(name))
 
 
 def _ask(client: redis.Redis, *command: Any) -> Any:

@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from .board import Board
 from .keys import Keys
 from .prune import Removed
-from .scripts import Script, source
+from .scripts import script
 from .status_rows import ENDED
 from .values import from_epoch, to_epoch
 from .workers import Workers
@@ -69,7 +68,7 @@ def stale_chains(
             one
             for one in doomed
             if dry_run
-            or _script("forget")(client, _keys_of(board.keys, one.chain_id), [one.chain_id, one.text])
+            or script("forget")(client, _keys_of(board.keys, one.chain_id), [one.chain_id, one.text])
         ]
         if gone:
             yield Removed("stale chains", len(gone), from_epoch(min(one.moved for one in gone)))
@@ -126,7 +125,7 @@ def silent_recorders(board: Board, *, dry_run: bool = False) -> Iterator[Removed
         redis.RedisError: the server does not answer.
     """
     arguments = [board.keys.recorders, SILENT_RECORDER * 1000, int(dry_run)]
-    left = _script("retire")(board.clients.get(), [board.keys.events], arguments)
+    left = script("retire")(board.clients.get(), [board.keys.events], arguments)
     if left:
         yield Removed("recorders", len(left), from_epoch(time.time() - max(left) / 1000))
 
@@ -164,26 +163,18 @@ def stale_marks(board: Board, *, known: AskLedger, dry_run: bool = False) -> Ite
     while True:
         cursor, pairs = client.zscan(keys.open, cursor, count=PAGE)
         ids = [chain_id.decode() for chain_id, _ in pairs]
-        pipe = client.pipeline(transaction=False)
-        for chain_id in ids:
-            pipe.exists(keys.live(chain_id))
-        gone = [chain_id for chain_id, there in zip(ids, pipe.execute(), strict=True) if not there]
+        gone = [chain_id for chain_id, there in zip(ids, board.known(ids), strict=True) if not there]
         ended = known(gone)
         doomed = [
             chain_id
             for chain_id in gone
             if ended.get(chain_id, True)
-            and (dry_run or _script("forget")(client, _keys_of(keys, chain_id), [chain_id, ""]))
+            and (dry_run or script("forget")(client, _keys_of(keys, chain_id), [chain_id, ""]))
         ]
         if doomed:
             yield Removed("open marks", len(doomed))
         if not cursor:
             return
-
-
-@lru_cache
-def _script(name: str) -> Script:
-    return Script(source(name))
 
 
 def _keys_of(keys: Keys, chain_id: str) -> list[str]:
@@ -203,8 +194,8 @@ def _pages(board: Board, pattern: str) -> Iterator[list[str]]:
 
 def _recorder_is_behind(board: Board, before: datetime) -> bool:
     """Whether the ledger may not know yet what moved before a moment."""
-    oldest: Any = board.clients.get().xrange(board.keys.events, count=1)
-    return bool(oldest) and int(oldest[0][0].partition(b"-")[0]) / 1000 < to_epoch(before)
+    oldest = board.oldest_event()
+    return oldest is not None and oldest < to_epoch(before)
 
 
 def _read(board: Board, names: Sequence[str]) -> Iterator[_Found]:

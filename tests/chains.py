@@ -9,8 +9,7 @@ from waiting import wait_until
 
 from actors.application import Application
 from db.status import ChainSummary
-
-ENDED = ("SUCCESS", "FAILURE", "REVOKED")
+from db.status_rows import ENDED
 
 
 def ended(application: Application, chain_id: str, timeout: float = 15) -> ChainSummary:

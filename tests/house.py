@@ -15,7 +15,7 @@ from waiting import wait_until
 
 from callboard.chaos.effects import Body, read_bodies
 from callboard.chaos.invariants import judge
-from callboard.chaos.observation import ENDED, Observation
+from callboard.chaos.observation import Observation
 from callboard.chaos.observer import Observer
 from callboard.chaos.pool import Pool
 from callboard.chaos.stores import read_stores, settle
@@ -26,6 +26,7 @@ from db.ledger import Ledger
 from db.migrate import migrate
 from db.redis_client import ThreadClients
 from db.status import ChainSummary, StatusManager
+from db.status_rows import ENDED
 
 
 class House:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from db.status_rows import ENDED
+
 from .causes import UNRECORDED, Causes, by_place, doubles
 from .effects import Body
-from .observation import EMPTIED, ENDED, Observation
+from .observation import EMPTIED, Observation
 
 
 def counters(seen: Observation) -> list[str]:

@@ -11,7 +11,6 @@ from db.status_rows import ChainRecord
 
 from .effects import Body
 
-ENDED = ("SUCCESS", "FAILURE", "REVOKED")
 #: Faults after which Redis holds nothing.
 EMPTIED = ("flush_redis", "lose_redis")
 

@@ -13,8 +13,9 @@ from callboard.errors import LedgerUnavailable
 from db.board import Board
 from db.connection import execute, session
 from db.ledger import Ledger
+from db.status_rows import ENDED
 
-from .observation import ENDED, LiveChain, Observation, Seen
+from .observation import LiveChain, Observation, Seen
 from .stores import read_boards
 
 #: Seconds between two samples of all chains that are open.

@@ -16,12 +16,13 @@ from callboard.errors import CallboardError
 from db.connection import open_database
 from db.ledger import Ledger
 from db.status import StatusManager
+from db.status_rows import ENDED
 
 from .effects import read_bodies
 from .faults import Target, strike
 from .installation import Installation
 from .invariants import allowed_doubles, judge
-from .observation import ENDED, Observation
+from .observation import Observation
 from .observer import Observer, wait_for
 from .plan import PlannedChain, Wanted, make
 from .pool import Pool

@@ -10,10 +10,11 @@ import redis
 from callboard.errors import LedgerUnavailable
 from db.board import Board
 from db.ledger import Ledger
+from db.status_rows import ENDED
 from middleware.recorder import Recorder
 
 from .effects import read_bodies
-from .observation import ENDED, LiveChain, Observation, parse_live
+from .observation import LiveChain, Observation, parse_live
 
 #: Chains whose live state one round trip reads.
 CHAINS_AT_ONCE = 100

@@ -4,8 +4,8 @@
 -- ARGV: milliseconds until the next look, most batches to return
 -- Returns: their ids
 
-local time = redis.call("TIME")
-local moment = time[1] * 1000 + math.floor(time[2] / 1000)
+-- include basics
+local moment = milliseconds()
 local due = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", moment, "LIMIT", 0, ARGV[2])
 for _, batch_id in ipairs(due) do
     redis.call("ZADD", KEYS[1], moment + ARGV[1], batch_id)

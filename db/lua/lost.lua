@@ -5,14 +5,12 @@
 -- ARGV: for each run: place, token
 -- Returns: the indexes of those that have, from 1
 
+-- include basics
 local lost = {}
 for i, live in ipairs(KEYS) do
     local text = redis.call("HGET", live, ARGV[2 * i - 1])
-    if text then
-        local task = cjson.decode(text)
-        if task.token ~= tonumber(ARGV[2 * i]) or (task.status ~= "STARTED" and task.status ~= "RUNNING") then
-            lost[#lost + 1] = i
-        end
+    if text and not holds(cjson.decode(text), ARGV[2 * i]) then
+        lost[#lost + 1] = i
     end
 end
 return lost

@@ -6,17 +6,16 @@
 -- Returns: the ids of chains of which a task has no owner, or of which the board knows nothing; then how many
 --          were looked at
 
+-- include basics
 -- include owner
 local open, life, queues = KEYS[1], ARGV[2], ARGV[3]
-local time = redis.call("TIME")
-local moment = time[1] * 1000 + math.floor(time[2] / 1000)
-local answer = {}
+local moment, answer = milliseconds(), {}
 local due = redis.call("ZRANGEBYSCORE", open, "-inf", moment, "LIMIT", 0, ARGV[5])
 for _, chain_id in ipairs(due) do
     local live = ARGV[1] .. chain_id
     local found = redis.call("HMGET", live, "state", "plan")
     local state = found[1] and cjson.decode(found[1])
-    if state and (state.status == "SUCCESS" or state.status == "FAILURE" or state.status == "REVOKED") then
+    if state and TERMINAL[state.status] then
         redis.call("ZREM", open, chain_id)
     else
         redis.call("ZADD", open, moment + ARGV[4], chain_id)

@@ -1,5 +1,5 @@
 -- What a task may be owned by. A task of a chain that has not ended must have one of these: a run whose worker
--- is alive, a message in a queue, or, where queues cannot be looked into, a due time.
+-- is alive, a message in a queue, or, where queues cannot be looked into, a due time. Needs basics.
 
 -- life: key of a worker's life without the worker's id. queues: namespace of the queues in Redis, where a
 -- chain's message has the task's id; "" where they are elsewhere. planned: the task in the chain's plan.
@@ -24,8 +24,7 @@ local function unowned(stage, task_of, life, queues, moment)
     for index, planned in ipairs(stage.tasks) do
         local member = stage.parallel and index or 0
         local task = task_of(member)
-        local ended = task.status == "SUCCESS" or task.status == "FAILURE" or task.status == "REVOKED"
-        if not ended and not is_owned(task, planned, life, queues, moment) then
+        if not TERMINAL[task.status] and not is_owned(task, planned, life, queues, moment) then
             found[#found + 1] = member
         end
     end

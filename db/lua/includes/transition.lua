@@ -26,7 +26,7 @@ local FIRST_LOOK = 15000
 local BATCH_PAUSE = 100
 local BATCH_LETTER = {SUCCESS = "S", FAILURE = "F", REVOKED = "R"}
 
-local TERMINAL = {SUCCESS = true, FAILURE = true, REVOKED = true}
+-- include basics
 local NEW_STATE = '{"status":"PENDING","current":1,"seq":0,"completed":0,"failed":0,"revoked":0,"share":0}'
 
 local function quoted(text)
@@ -217,11 +217,6 @@ local function end_chain(chain, status, now, error)
     chain.state.status, chain.state.finished, chain.state.error = status, now, error
 end
 
-local function milliseconds()
-    local time = redis.call("TIME")
-    return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
 -- A chain that is item N of a batch has the id "<batch>.N", and its letter stands at N in the batch's string of
 -- items. Counts are read from that string, so what is told twice counts once. The keys are those of db/keys.py.
 -- Returns the batch's key, nil for a chain of no batch.
@@ -276,11 +271,6 @@ end
 
 local function watch(chain_id)
     redis.call("ZADD", open, milliseconds() + FIRST_LOOK, chain_id)
-end
-
--- Whether this run may still end the task: it holds the newest token and the task is in its hands.
-local function holds(task, token)
-    return task.token == tonumber(token) and (task.status == "STARTED" or task.status == "RUNNING")
 end
 
 -- What to tell a run that may not: it said the same before, or another has taken over.
