@@ -125,6 +125,7 @@ VIDEO = closed(
     duration=nullable("number"),
     error_reason=nullable("string"),
 )
+_SECONDS = nullable("number", minimum=0, description="seconds; null while not known")
 BATCH_DATA = closed(
     batch_id=TEXT,
     batch_name=nullable("string"),
@@ -132,10 +133,21 @@ BATCH_DATA = closed(
     total_images=COUNT,
     completed_images=COUNT,
     failed_images=COUNT,
+    revoked_images=COUNT,
+    total_chunks=COUNT,
+    completed_chunks=COUNT,
+    failed_chunks=COUNT,
+    chunk_size=COUNT,
     progress_percentage=PERCENT,
+    created_at=MOMENT,
     started_at=MOMENT,
     finished_at=MOMENT,
-    estimated_time_remaining=nullable("number", minimum=0, description="seconds"),
+    images_per_second=nullable("number", minimum=0, description="of late; null while not known"),
+    estimated_time_remaining=_SECONDS,
+    estimated_time_remaining_p90=nullable(
+        "number", minimum=0, description="seconds; nine batches of ten end within them"
+    ),
+    source={"enum": ["redis", "ledger"]},
 )
 BATCH = envelope(BATCH_DATA)
 BATCHES = envelope({"type": "array", "items": BATCH_DATA})
