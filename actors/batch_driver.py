@@ -198,7 +198,7 @@ def _record(application: Application, batch_id: str) -> None:
         batches.note_failed(application.database, batch_id, failed, CHUNK_ERROR)
     batches.record(application.database, batch_id, live, finished)
     note_pace(application, batch_id, live)
-    if finished is not None and application.batches.close(batch_id) and live.finished is None:
+    if finished is not None and application.batches.close(batch_id, finished) and live.finished is None:
         logger.info("Batch %s has ended: %s.", batch_id, live.status.value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from db.batch_items import STATES
 from db.models import ProcessStatus
 
 Schema = dict[str, Any]
@@ -151,6 +152,25 @@ BATCH_DATA = closed(
 )
 BATCH = envelope(BATCH_DATA)
 BATCHES = envelope({"type": "array", "items": BATCH_DATA})
+BATCH_ITEMS = envelope(
+    {
+        "type": "array",
+        "items": closed(
+            index=COUNT,
+            file_path=TEXT,
+            public_file_path=nullable("string"),
+            chain_id=nullable("string"),
+            status={"enum": list(STATES)},
+            stage=nullable("integer", minimum=1, description="where it failed or stands"),
+            stage_name=nullable("string"),
+            error=nullable("string", description="the first line"),
+            started_at=MOMENT,
+            finished_at=MOMENT,
+            retries=COUNT,
+        ),
+    },
+    total=COUNT,
+)
 
 STARTED = envelope(closed(chain_id=TEXT, workflow=TEXT), chain_id=TEXT)
 RESUMED = envelope(closed(chain_id=TEXT, resumed_from={"type": "integer", "minimum": 1}))

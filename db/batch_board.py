@@ -228,10 +228,10 @@ class BatchBoard:
         answer: bytes = self._run("batch_revoke", self._keys(batch_id), batch_id, reason, images)
         return answer.decode()
 
-    def close(self, batch_id: str) -> bool:
-        """Note a batch's end. Returns False where a chain of it has been resumed meanwhile."""
+    def close(self, batch_id: str, finished: float) -> bool:
+        """Note a batch's end, at that moment. Returns False where a chain was resumed meanwhile."""
         keys = [*self._keys(batch_id), self.keys.batches_waiting]
-        return bool(self._run("batch_close", keys, batch_id, now(), FINAL_STATE_TTL))
+        return bool(self._run("batch_close", keys, batch_id, repr(finished), FINAL_STATE_TTL))
 
     def forget(self, batch_id: str) -> None:
         """Take a batch off the board."""
