@@ -171,6 +171,44 @@ BATCH_ITEMS = envelope(
     },
     total=COUNT,
 )
+_PERCENTILES = closed(p50=nullable("number"), p95=nullable("number"))
+_RATE = nullable("number", minimum=0)
+BATCH_STATISTICS = envelope(
+    closed(
+        batch_id=nullable("string"),
+        since=MOMENT,
+        batches={"type": "object", "additionalProperties": COUNT, "description": "by status"},
+        images=closed(total=COUNT, completed=COUNT, failed=COUNT, revoked=COUNT, open=COUNT),
+        chunks=closed(total=COUNT, completed=COUNT, failed=COUNT),
+        seconds={**_PERCENTILES, "description": "of whole batches"},
+        images_per_second={**_RATE, "description": "of the whole runs"},
+        recent_images_per_second={**_RATE, "description": "of late; null while nothing goes on"},
+        retries=COUNT,
+        stages={
+            "type": "array",
+            "items": closed(
+                workflow=TEXT,
+                stage={"type": "integer", "minimum": 1},
+                name=nullable("string"),
+                task=TEXT,
+                tasks=COUNT,
+                succeeded=COUNT,
+                failed=COUNT,
+                revoked=COUNT,
+                retries=COUNT,
+                seconds={**_PERCENTILES, "description": "of those that have succeeded"},
+                wait={**_PERCENTILES, "description": "seconds in the queue, and between two stages"},
+            ),
+        },
+        errors={
+            "type": "array",
+            "description": "first lines, the most frequent first; stage is null before the first one",
+            "items": closed(
+                error=TEXT, workflow=nullable("string"), stage=nullable("integer", minimum=1), count=COUNT
+            ),
+        },
+    )
+)
 
 STARTED = envelope(closed(chain_id=TEXT, workflow=TEXT), chain_id=TEXT)
 RESUMED = envelope(closed(chain_id=TEXT, resumed_from={"type": "integer", "minimum": 1}))
