@@ -31,6 +31,7 @@ from db.values import clean_text, from_epoch, utc_now
 
 from . import control
 from .application import Application, current
+from .batch_callbacks import checked as checked_callbacks
 from .batch_driver import advance, post
 
 LARGEST_CHUNK = 1_000
@@ -53,6 +54,10 @@ def start_batch_pipeline(
     *,
     success_threshold: float = 1.0,
     initiated_by: str | None = None,
+    on_complete: str | None = None,
+    on_success: str | None = None,
+    on_failure: str | None = None,
+    private_webhooks: bool = True,
     application: Application | None = None,
 ) -> str:
     """Start a batch: one chain of ``workflow`` for each file, chunk by chunk.
@@ -69,6 +74,9 @@ def start_batch_pipeline(
             many as keep the threads of all workers busy, at least 4.
         success_threshold: share of the images (0 to 1) that must succeed for the batch to be SUCCESS.
         initiated_by: who asked, for the ledger.
+        on_complete, on_success, on_failure: who is called at the batch's end: the name of a declared actor,
+            which is given one object, or a URL, to which it is posted (``actors/batch_callbacks.py``).
+        private_webhooks: whether URLs may lead to this machine, or to networks of its own.
 
     Returns:
         The batch's id.
@@ -89,6 +97,8 @@ def start_batch_pipeline(
         raise BatchError(f"priority: read {priority!r}, expected one of {', '.join(PRIORITIES)}")
     if not isinstance(success_threshold, (int, float)) or not 0 <= success_threshold <= 1:
         raise BatchError(f"success_threshold: read {success_threshold!r}, expected a number from 0 to 1")
+    targets = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
+    callbacks = checked_callbacks(house, targets, private=private_webhooks)
     items = _items(file_paths, public_file_paths)
     batch_id = str(uuid4())
     facts = BatchFacts(
@@ -101,6 +111,8 @@ def start_batch_pipeline(
         success_threshold=success_threshold,
         created=round(time.time(), 3),
         by=initiated_by,
+        callbacks=callbacks,
+        private_webhooks=private_webhooks,
     )
     batches.create(house.database, batch_id, facts, _options(options), items)
     try:

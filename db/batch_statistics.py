@@ -1,7 +1,7 @@
 """Statistics of batches: how many images, how fast, how long each stage takes and waits, and what fails.
 
-Counts are of all tasks of the batches. PostgreSQL takes percentiles from all of them, too; SQLite has none, so
-they are taken here, from the newest tasks (:data:`SAMPLE`).
+Counts are of all tasks of the batches. PostgreSQL takes percentiles from all of them, too; SQLite has none,
+so they are taken here, from the newest tasks (:data:`SAMPLE`).
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 #: Seconds that the live state stays readable after a chain's end.
 FINAL_STATE_TTL = 3600
+#: Seconds for which it is remembered that a batch's callback was sent.
+CALLED_TTL = 86_400
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,10 @@ class Keys:
     def batch_items(self, batch_id: str) -> str:
         """String: one letter for each image of a batch (``db/batch_board.py``); it lives as long."""
         return f"{self.namespace}:batch:{batch_id}:items"
+
+    def called(self, message_id: str) -> str:
+        """String: there for a day after the message of a batch's callback was sent."""
+        return f"{self.namespace}:called:{message_id}"
 
     @property
     def pruner(self) -> str:
