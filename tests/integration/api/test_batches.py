@@ -6,11 +6,13 @@ import csv
 import io
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dramatiq
 import pytest
 from api_server import Api, error_of, serving
 from chains import recorded
@@ -20,7 +22,8 @@ from waiting import wait_until
 
 from actors import batch_chunks, batches
 from actors.application import Application
-from actors.batch_driver import post
+from actors.batch_driver import post, send_chunks
+from actors.prune import steps
 from actors.workflow import Workflow, stage
 from db.batch_board import BatchFacts
 from db.batch_pace import NO_PACE, Sample
@@ -59,6 +62,8 @@ class Shop:
                 raise ValueError("no page\nin this file")
 
         Workflow("shop", [read, write])
+        self.heard: list[Any] = []
+        dramatiq.actor(actor_name="heard", broker=application.broker)(self.heard.append)
 
     def files(self, count: int, name: str = "image") -> list[str]:
         paths = [self.folder / f"{name}-{number}.png" for number in range(count)]
@@ -430,6 +435,50 @@ def fill(application: Application, images: int) -> None:
             started_at=moment,
             finished_at=datetime(2025, 1, 1, 1),
         ).execute(database)
+
+
+# -- and when it is gone -----------------------------------------------------------------------------------
+
+
+def test_of_a_batch_that_was_pruned_nothing_is_left(api: Api, shop: Shop, work: Work) -> None:
+    application = api.application
+    work(application)
+    pruned, kept = (shop.start(shop.files(5, name), chunk_size=2, on_complete="heard") for name in "ab")
+    for batch_id in (pruned, kept):
+        ended(api, batch_id)
+    wait_until(lambda: len(shop.heard) == 2, 20)
+    recorded(application)
+    long_ago = utc_now() - timedelta(days=100)
+    with session(application.database) as database:
+        chains = ChainExecution.select(ChainExecution.id).where(ChainExecution.batch_id == pruned)
+        moments = {"started_at": long_ago, "finished_at": long_ago}
+        TaskLog.update(moments).where(TaskLog.chain_execution.in_(chains)).execute(database)
+        ChainExecution.update(created_at=long_ago, finished_at=long_ago).where(
+            ChainExecution.batch_id == pruned
+        ).execute(database)
+        BatchExecution.update(created_at=long_ago, **moments).where(
+            BatchExecution.batch_id == pruned
+        ).execute(database)
+    # After so long the board has forgotten it.
+    client, keys = application.board.clients.get(), application.board.keys
+    client.delete(keys.batch(pruned), keys.batch_items(pruned))
+    gone = Counter[str]()
+    for step in steps(application):
+        gone[step.kind] += step.count
+    assert gone == {"chains": 5, "tasks": 10, "batches": 1}
+    for path in ("", "/items", "/items?format=csv", "/statistics"):
+        assert error_of(api.get(f"/pipeline/batch/{pruned}{path}"))["code"] == "batch_not_found"
+        assert api.get(f"/pipeline/batch/{kept}{path}").status_code == 200
+    # A message that comes late brings nothing back.
+    send_chunks(application, pruned, range(3))
+    application.broker.join("callboard", timeout=30_000)
+    wait_until(lambda: client.zscore(keys.batches, pruned) is None, 20)
+    assert client.exists(keys.batch(pruned), keys.batch_items(pruned)) == 0
+    with session(application.database) as database:
+        for model in (BatchExecution, BatchChunk, ChainExecution):
+            found = model.select(model.batch_id).distinct().tuples().execute(database)
+            assert [batch_id for (batch_id,) in found] == [kept]
+    assert len(shop.heard) == 2
 
 
 # -- statistics --------------------------------------------------------------------------------------------
