@@ -12,7 +12,6 @@ import redis
 
 from callboard.errors import BatchError, UnknownBatch
 from db import batches
-from db.batch_board import BatchFacts
 from db.batch_items import STATES, BatchItem, indexes, read_items
 
 from .application import Application, current
@@ -55,7 +54,6 @@ class ItemListing:
 
     application: Application
     batch_id: str
-    facts: BatchFacts
     letters: bytes
     wanted: Sequence[int]
 
@@ -71,7 +69,6 @@ class ItemListing:
         return read_items(
             self.application.database,
             self.batch_id,
-            self.facts,
             self.letters,
             self.wanted[offset : offset + limit],
             ask_board=self._live_states,
@@ -107,9 +104,9 @@ def list_items(
     with suppress(redis.RedisError):
         live = house.batches.read(batch_id)
     if live is not None:
-        return ItemListing(house, batch_id, live.facts, live.letters, indexes(live.letters, status))
+        return ItemListing(house, batch_id, live.letters, indexes(live.letters, status))
     facts = batches.facts_of(row)
     if facts is None:
         raise BatchError(f"batch {batch_id} was not started here: of its images nothing is known")
     letters = batches.letters_of(house.database, row, facts)
-    return ItemListing(house, batch_id, facts, letters, indexes(letters, status))
+    return ItemListing(house, batch_id, letters, indexes(letters, status))

@@ -52,7 +52,8 @@ class BatchItems:
     async def on_get(self, req: Request, resp: Response, batch_id: str) -> None:
         """By page as JSON, with `total`, the number of all that match; as CSV all of them unless limited.
 
-        `Accept: text/csv` asks for CSV, too, where `format` is not given. In CSV a cell that a spreadsheet would take for a formula has an apostrophe in front.
+        `Accept: text/csv` asks for CSV, too, where `format` is not given. There a cell that a spreadsheet
+        would take for a formula has an apostrophe in front.
         """
         query, house = req.context.query, self._house
         as_csv = (query["format"] or _preferred(req)) == "csv"

@@ -76,7 +76,8 @@ async def _status(house: House, batch_id: str) -> BatchStatus:
     with suppress(redis.RedisError):
         live = await house.board.batch(known_batch_id(batch_id))
         if live is not None:
-            return status_of_live(batch_id, live)
+            # Off the loop: a batch of a million images is a million letters.
+            return await house.off_loop.read(status_of_live, batch_id, live)
     row = await house.off_loop.read(batch, house.application.database, batch_id)
     if row is None:
         raise unknown_batch()
@@ -91,7 +92,7 @@ async def _count(house: House, rows: list[BatchExecution]) -> list[BatchStatus]:
             if row.finished_at is None and row.seq is not None:
                 live = await house.board.batch(row.batch_id)
                 if live is not None:
-                    found[number] = status_of_live(row.batch_id, live)
+                    found[number] = await house.off_loop.read(status_of_live, row.batch_id, live)
     return found
 
 

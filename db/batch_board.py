@@ -20,6 +20,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .batch_pace import NO_PACE, Estimate, Pace, estimate
@@ -120,7 +121,7 @@ class LiveBatch:
     ending: float | None = None
     pace: Pace = NO_PACE
 
-    @property
+    @cached_property
     def counts(self) -> Counts:
         return Counts.of(self.letters)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any
 
 import peewee
 
-from .batch_board import FAILED, NEW, OPEN, REVOKED, SUCCEEDED, BatchFacts
+from .batch_board import FAILED, NEW, OPEN, REVOKED, SUCCEEDED
 from .batches import Item, chain_id_of
 from .connection import session
 from .models import BatchChunk, ChainExecution, TaskLog
@@ -68,7 +67,6 @@ def indexes(letters: bytes, state: str | None) -> Sequence[int]:
 def read_items(
     database: peewee.Database,
     batch_id: str,
-    facts: BatchFacts,
     letters: bytes,
     wanted: Sequence[int],
     *,
@@ -85,7 +83,7 @@ def read_items(
     Raises:
         LedgerUnavailable: the database did not answer.
     """
-    held, chunk_errors = _held(database, batch_id, facts, wanted)
+    held, chunk_errors = _held(database, batch_id, wanted)
     chains = _chains(database, batch_id, wanted)
     tasks = _tasks(database, [chain.key for chain in chains.values()])
     states = {index: _STATE_OF.get(letters[index], "open") for index in wanted}
@@ -155,20 +153,21 @@ def _told(
 
 
 def _held(
-    database: peewee.Database, batch_id: str, facts: BatchFacts, wanted: Sequence[int]
+    database: peewee.Database, batch_id: str, wanted: Sequence[int]
 ) -> tuple[dict[int, Item], dict[int, str]]:
-    """What the chunks of these images hold, and why theirs has failed where it has."""
-    starts = [facts.range_of(chunk).start for chunk in range(facts.chunks)]
-    chunks = sorted({bisect_right(starts, index) - 1 for index in wanted})
+    """What the rows of chunks hold of these images, and why a chunk has failed where it has."""
+    chunk: Any = BatchChunk
+    own = chunk.batch_id == batch_id
+    first = _rows(database, chunk.select(chunk.items).where(own, chunk.number == 0))
+    # Each row but the last holds as many.
+    size = max(1, len(first[0][0])) if first else 1
     asked = set(wanted)
     held: dict[int, Item] = {}
     errors: dict[int, str] = {}
-    for part in _parts(chunks):
-        query = BatchChunk.select(BatchChunk.number, BatchChunk.items, BatchChunk.error).where(
-            BatchChunk.batch_id == batch_id, BatchChunk.number.in_(part)
-        )
+    for part in _parts(sorted({index // size for index in wanted})):
+        query = chunk.select(chunk.number, chunk.items, chunk.error).where(own, chunk.number.in_(part))
         for number, items, error in _rows(database, query):
-            for index, (path, public_path) in enumerate(items, start=starts[number]):
+            for index, (path, public_path) in enumerate(items, start=number * size):
                 if index in asked:
                     held[index] = (path, public_path)
                     if error:
