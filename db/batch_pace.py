@@ -25,6 +25,8 @@ FEWEST = 2
 CLOSING = 0.5
 #: A rate changes by so much (a share of it) beyond what the samples show.
 UNFORESEEN = 0.1
+#: The remaining seconds are stretched to no more than four times themselves.
+WIDEST = math.log(4)
 #: Intervals between samples that make one span: the ends of each are counted.
 SPANS = (1, 3, 6)
 #: What is believed before anything is known: ends come as by chance, and this weighs as so many intervals.
@@ -97,9 +99,10 @@ def estimate(pace: Pace, now: float, ended: int, left: int) -> Estimate | None:
     - The rate will change (``UNFORESEEN``).
 
     The remaining seconds are stretched by the ninth decile of a logarithmic normal distribution of that
-    width, Student's where the samples are few. Then comes the tail, in which there is less left than could be
-    worked on: the time that one image takes once it is worked on (images at work by the rate), and the moment
-    in which the end is noticed.
+    width, Student's where the samples are few; to four times themselves at most. Then comes the tail, in
+    which less is left than could be worked on, and the longest of the last images counts: one image takes s =
+    images at work by the rate, and where such times are exponential the longest of m takes some s (1 + ln m)
+    more than its share of the rate. And then the moment in which the end is noticed.
 
     Parameters:
         now: epoch seconds.
@@ -119,12 +122,16 @@ def estimate(pace: Pace, now: float, ended: int, left: int) -> Estimate | None:
         return None
     rate = count / seconds
     busy = sum(sample.busy for sample in samples) / len(samples)
-    points = [*samples, Sample(now, ended, samples[-1].busy)]
+    points = [*samples]
+    if now - samples[-1].moment > seconds / (2 * len(samples)):
+        # In a shorter interval than the others, one end more or less would look like a change.
+        points.append(Sample(now, ended, samples[-1].busy))
     lumps, known = _dispersion(points, rate)
     doubt = lumps / count + lumps / left + _drift(points, rate, lumps / count) + UNFORESEEN**2
-    stretch = math.exp(min(5.0, _ninth_decile(known) * math.sqrt(doubt)))
+    stretch = math.exp(min(WIDEST, _ninth_decile(known) * math.sqrt(doubt)))
     remaining = left / rate
-    return Estimate(rate, remaining, remaining * stretch + busy / rate + CLOSING)
+    tail = busy / rate * (1 + math.log(max(1.0, busy)))
+    return Estimate(rate, remaining, remaining * stretch + tail + CLOSING)
 
 
 def _shifted(samples: Sequence[Sample], by: int) -> tuple[Sample, ...]:
@@ -153,8 +160,11 @@ def _dispersion(points: Sequence[Sample], rate: float) -> tuple[float, int]:
 def _drift(points: Sequence[Sample], rate: float, explained: float) -> float:
     """The square of the relative change of the rate between the two halves, but for what is explained."""
     middle = (points[0].moment + points[-1].moment) / 2
+    quarter = max(1e-6, (points[-1].moment - points[0].moment) / 4)
     at = min(points[1:-1], key=lambda point: abs(point.moment - middle), default=None)
-    if at is None or not points[0].moment < at.moment < points[-1].moment:
+    if at is None:
+        return 0.0
+    if not points[0].moment + quarter <= at.moment <= points[-1].moment - quarter:
         return 0.0
     older = (at.ended - points[0].ended) / (at.moment - points[0].moment)
     newer = (points[-1].ended - at.ended) / (points[-1].moment - at.moment)

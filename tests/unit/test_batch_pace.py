@@ -37,6 +37,13 @@ def test_a_steady_batch() -> None:
     assert found.remaining + 4 / 2 + CLOSING < found.p90 < 1.35 * found.remaining
 
 
+def test_a_few_ends_close_together_are_no_change_of_pace() -> None:
+    pace = paced([(0, 0), (0.2, 3), (0.4, 5)])
+    found = estimate(pace, 0.401, 8, 20)
+    assert found is not None
+    assert found.p90 < 4 * found.remaining + 3
+
+
 def test_what_was_long_ago_does_not_count() -> None:
     pace = paced([(second, second) for second in range(1000)])
     for second in range(1, 1001):
@@ -83,8 +90,13 @@ def ends_of(images: int, slots: int, service: Service, chance: random.Random) ->
 @pytest.mark.parametrize("images", [100, 1000])
 @pytest.mark.parametrize(
     "service",
-    [lambda _: 0.05, lambda chance: chance.uniform(0.05, 0.5), lambda chance: chance.expovariate(5)],
-    ids=["constant", "uniform", "exponential"],
+    [
+        lambda _: 0.05,
+        lambda chance: chance.uniform(0.05, 0.5),
+        lambda chance: chance.expovariate(5),
+        lambda chance: 0.2 * chance.lognormvariate(0, 0.9),
+    ],
+    ids=["constant", "uniform", "exponential", "a few very long"],
 )
 def test_nine_of_ten_end_in_time(images: int, service: Service) -> None:
     in_time, near, runs = 0, 0, 40
