@@ -88,7 +88,9 @@ def estimate(pace: Pace, now: float, ended: int, left: int) -> Estimate | None:
     """When a batch will have ended, judged by its newest samples; None while they do not tell.
 
     The rate is what has ended since the oldest sample, by the time since then: a batch that stands still gets
-    slower with each moment. ``remaining`` is what is left, by the rate.
+    slower with each moment. ``remaining`` is what is left by the rate, and half of what more the last images
+    take if their times are exponential and not all alike. (One image takes s = images at work by the rate,
+    and the longest of m exponential times is s (1 + 1/2 + … + 1/m).)
 
     ``p90`` allows for three kinds of doubt, whose squares add up:
 
@@ -98,11 +100,10 @@ def estimate(pace: Pace, now: float, ended: int, left: int) -> Estimate | None:
     - The rate changes: by how much it did between the older and the newer half, beyond what D explains.
     - The rate will change (``UNFORESEEN``).
 
-    The remaining seconds are stretched by the ninth decile of a logarithmic normal distribution of that
-    width, Student's where the samples are few; to four times themselves at most. Then comes the tail, in
-    which less is left than could be worked on, and the longest of the last images counts: one image takes s =
-    images at work by the rate, and where such times are exponential the longest of m takes some s (1 + ln m)
-    more than its share of the rate. And then the moment in which the end is noticed.
+    What is left by the rate is stretched by the ninth decile of a logarithmic normal distribution of that
+    width, Student's where the samples are few; to four times itself at most. Then comes the tail, in which
+    less is left than could be worked on: s (1 + ln m) for the longest of the last images, and the moment in
+    which the end is noticed.
 
     Parameters:
         now: epoch seconds.
@@ -129,9 +130,16 @@ def estimate(pace: Pace, now: float, ended: int, left: int) -> Estimate | None:
     lumps, known = _dispersion(points, rate)
     doubt = lumps / count + lumps / left + _drift(points, rate, lumps / count) + UNFORESEEN**2
     stretch = math.exp(min(WIDEST, _ninth_decile(known) * math.sqrt(doubt)))
-    remaining = left / rate
-    tail = busy / rate * (1 + math.log(max(1.0, busy)))
-    return Estimate(rate, remaining, remaining * stretch + tail + CLOSING)
+    at_work = max(1.0, min(left, busy))
+    one_image = busy / rate
+    extra = one_image / 2 * (_harmonic(at_work) - at_work / max(1.0, busy)) + CLOSING / 2
+    tail = one_image * (1 + math.log(at_work)) + CLOSING
+    return Estimate(rate, left / rate + extra, left / rate * stretch + tail)
+
+
+def _harmonic(number: float) -> float:
+    """1 + 1/2 + … + 1/number, to within a hundredth."""
+    return math.log(number) + 0.577 + 1 / (2 * number) - 1 / (12 * number**2)
 
 
 def _shifted(samples: Sequence[Sample], by: int) -> tuple[Sample, ...]:
