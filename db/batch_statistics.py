@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,24 +15,13 @@ from typing import Any
 import peewee
 
 from .connection import execute, session
+from .percentiles import NO_PERCENTILES, SHARES, Percentiles, percentiles
 from .values import utc_now
 
 #: Tasks at most that percentiles are taken from on SQLite.
 SAMPLE = 100_000
 #: Errors that are named, the most frequent first.
 MOST_ERRORS = 20
-SHARES = (0.5, 0.95)
-
-
-@dataclass(frozen=True)
-class Percentiles:
-    """Seconds; None where there is nothing to take them from."""
-
-    p50: float | None = None
-    p95: float | None = None
-
-
-NO_PERCENTILES = Percentiles()
 
 
 @dataclass(frozen=True)
@@ -141,19 +129,6 @@ def read(
             stages=stages,
             errors=_errors(asked, failed),
         )
-
-
-def percentiles(values: Sequence[float]) -> Percentiles:
-    """As ``percentile_cont`` has them: between two values in proportion."""
-    if not values:
-        return NO_PERCENTILES
-    ordered, found = sorted(values), []
-    for share in SHARES:
-        place = share * (len(ordered) - 1)
-        low = int(place)
-        high = min(low + 1, len(ordered) - 1)
-        found.append(round(ordered[low] + (place - low) * (ordered[high] - ordered[low]), 3))
-    return Percentiles(*found)
 
 
 class _Asked:
