@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -24,13 +24,14 @@ from dramatiq.errors import BrokerConnectionError
 
 from callboard.errors import BatchError, BoardUnavailable, UnknownBatch
 from db import batches
-from db.batch_board import PRIORITIES, BatchFacts
+from db.batch_board import PRIORITIES, BatchFacts, LiveBatch
 from db.batches import Item
 from db.models import BatchExecution
-from db.values import clean_text
+from db.values import clean_text, from_epoch, utc_now
 
 from . import control
 from .application import Application, current
+from .batch_callbacks import checked as checked_callbacks
 from .batch_driver import advance, post
 
 LARGEST_CHUNK = 1_000
@@ -53,6 +54,10 @@ def start_batch_pipeline(
     *,
     success_threshold: float = 1.0,
     initiated_by: str | None = None,
+    on_complete: str | None = None,
+    on_success: str | None = None,
+    on_failure: str | None = None,
+    private_webhooks: bool = True,
     application: Application | None = None,
 ) -> str:
     """Start a batch: one chain of ``workflow`` for each file, chunk by chunk.
@@ -69,6 +74,9 @@ def start_batch_pipeline(
             many as keep the threads of all workers busy, at least 4.
         success_threshold: share of the images (0 to 1) that must succeed for the batch to be SUCCESS.
         initiated_by: who asked, for the ledger.
+        on_complete, on_success, on_failure: who is called at the batch's end: the name of a declared actor,
+            which is given one object, or a URL, to which it is posted (``actors/batch_callbacks.py``).
+        private_webhooks: whether URLs may lead to this machine, or to networks of its own.
 
     Returns:
         The batch's id.
@@ -89,6 +97,8 @@ def start_batch_pipeline(
         raise BatchError(f"priority: read {priority!r}, expected one of {', '.join(PRIORITIES)}")
     if not isinstance(success_threshold, (int, float)) or not 0 <= success_threshold <= 1:
         raise BatchError(f"success_threshold: read {success_threshold!r}, expected a number from 0 to 1")
+    targets = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
+    callbacks = checked_callbacks(house, targets, private=private_webhooks)
     items = _items(file_paths, public_file_paths)
     batch_id = str(uuid4())
     facts = BatchFacts(
@@ -101,6 +111,8 @@ def start_batch_pipeline(
         success_threshold=success_threshold,
         created=round(time.time(), 3),
         by=initiated_by,
+        callbacks=callbacks,
+        private_webhooks=private_webhooks,
     )
     batches.create(house.database, batch_id, facts, _options(options), items)
     try:
@@ -145,6 +157,8 @@ class BatchStatus:
     """A batch as it is now. ``source``: ``"redis"`` or ``"ledger"``; moments are naive UTC.
 
     ``status``: PENDING, STARTED, SUCCESS, FAILURE or REVOKED; a revoked batch has ended with ``finished_at``.
+    ``images_per_second`` and the estimates (seconds, see ``db/batch_pace.py``) are of late, and None while
+    they are not known; from the ledger they are of the whole run.
     """
 
     batch_id: str
@@ -162,6 +176,13 @@ class BatchStatus:
     started_at: datetime | None
     finished_at: datetime | None
     source: str
+    images_per_second: float | None = None
+    estimated_time_remaining: float | None = None
+    estimated_time_remaining_p90: float | None = None
+
+    @property
+    def ended_images(self) -> int:
+        return self.completed_images + self.failed_images + self.revoked_images
 
 
 def batch_status(batch_id: str, *, application: Application | None = None) -> BatchStatus:
@@ -172,29 +193,47 @@ def batch_status(batch_id: str, *, application: Application | None = None) -> Ba
         LedgerUnavailable: the database does not answer.
     """
     house = application or current()
+    with suppress(redis.RedisError):
+        live = house.batches.read(batch_id)
+        if live is not None:
+            return status_of_live(batch_id, live)
     row = batches.read(house.database, batch_id)
     if row is None:
         raise UnknownBatch(batch_id)
-    source = "redis" if refresh(house, row) else "ledger"
-    columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if name != "source"}
-    return BatchStatus(**columns, source=source)
+    return status_of_row(row)
 
 
-def refresh(application: Application, row: BatchExecution) -> bool:
-    """Put what the board knows now into a batch's row as it was read. Returns whether it knows the batch.
+def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
+    """A batch as a reading of the board has it."""
+    facts, counts = live.facts, live.counts
+    expected = live.estimate(time.time())
+    return BatchStatus(
+        batch_id=batch_id,
+        batch_name=facts.name,
+        total_images=facts.images,
+        total_chunks=facts.chunks,
+        chunk_size=facts.chunk_size,
+        created_at=from_epoch(facts.created),
+        source="redis",
+        images_per_second=None if expected is None else round(expected.rate, 3),
+        estimated_time_remaining=None if expected is None else round(expected.remaining, 1),
+        estimated_time_remaining_p90=None if expected is None else round(expected.p90, 1),
+        **batches.values_of(live, live.finished if counts.ended else None),
+    )
 
-    A Redis that does not answer leaves the row as the ledger has it.
-    """
-    try:
-        live = application.batches.read(row.batch_id)
-    except redis.RedisError:
-        return False
-    if live is None:
-        return False
-    finished = live.finished if live.counts.ended else None
-    for name, value in batches.values_of(live, finished).items():
-        setattr(row, name, value)
-    return True
+
+def status_of_row(row: BatchExecution) -> BatchStatus:
+    """A batch as the ledger has it. Of how fast it goes, the ledger has only the whole run."""
+    columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if hasattr(row, name)}
+    status = BatchStatus(**columns, source="ledger")
+    if row.finished_at is not None:
+        return replace(status, estimated_time_remaining=0.0, estimated_time_remaining_p90=0.0)
+    elapsed = (utc_now() - row.started_at).total_seconds() if row.started_at is not None else 0.0
+    if elapsed <= 0 or not status.ended_images:
+        return status
+    rate = status.ended_images / elapsed
+    left = max(0, row.total_images - status.ended_images)
+    return replace(status, images_per_second=round(rate, 3), estimated_time_remaining=round(left / rate, 1))
 
 
 def _check_name(name: str) -> None:

@@ -20,8 +20,28 @@ from .operations import operation
 
 #: Chains of one page at most, and how many may be skipped: deeper pages are asked by cursor.
 LARGEST_PAGE, DEEPEST_OFFSET = 1000, 1_000_000
-_MOMENT = {"type": "string", "format": "date-time", "description": "a moment, ISO 8601; UTC without offset"}
+MOMENT = {"type": "string", "format": "date-time", "description": "a moment, ISO 8601; UTC without offset"}
 _TEXT = {"type": "string", "maxLength": 255}
+
+
+def paging() -> dict[str, schemas.Schema]:
+    """The query parameters ``limit`` and ``offset``."""
+    return {
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": LARGEST_PAGE,
+            "default": 100,
+            "description": f"a number from 1 to {LARGEST_PAGE}",
+        },
+        "offset": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": DEEPEST_OFFSET,
+            "default": 0,
+            "description": f"a number from 0 to {DEEPEST_OFFSET}",
+        },
+    }
 
 
 class Status:
@@ -53,26 +73,13 @@ class History:
     @operation(
         "Chains, newest first; the header X-Next-Cursor leads to the page after",
         query={
-            "limit": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": LARGEST_PAGE,
-                "default": 100,
-                "description": f"a number from 1 to {LARGEST_PAGE}",
-            },
-            "offset": {
-                "type": "integer",
-                "minimum": 0,
-                "maximum": DEEPEST_OFFSET,
-                "default": 0,
-                "description": f"a number from 0 to {DEEPEST_OFFSET}; go deeper by cursor",
-            },
+            **paging(),
             "cursor": {"type": "string", "maxLength": 100, "description": "X-Next-Cursor of the page before"},
             "status": {"type": "string", "enum": schemas.CHAIN_STATUSES},
             "workflow": _TEXT,
             "batch": _TEXT,
-            "since": _MOMENT,
-            "until": _MOMENT,
+            "since": MOMENT,
+            "until": MOMENT,
             "error": {"type": "string", "maxLength": 200, "description": "a part of the error message"},
         },
         answers={200: schemas.HISTORY},

@@ -14,6 +14,9 @@ import pytest
 from api_server import Api
 from jsonschema import Draft202012Validator
 
+from actors import batch_chunks
+from actors.batches import start_batch_pipeline
+
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "10")
 ROWS = {
     "/api/v1/tasks/ai-pipeline/{chain_id}/tasks": {"get"},
@@ -25,6 +28,9 @@ ROWS = {
     "/pipeline/{chain_id}/revoke": {"post"},
     "/pipeline/batch": {"get"},
     "/pipeline/batch/{batch_id}": {"get"},
+    "/pipeline/batch/{batch_id}/items": {"get"},
+    "/pipeline/batch/{batch_id}/statistics": {"get"},
+    "/pipeline/batch/statistics": {"get"},
     "/api/v1/jobs/{job_id}/": {"get"},
     "/media/videos/{video_id}/": {"get"},
     "/api/runs/{run_id}": {"get"},
@@ -65,14 +71,20 @@ def test_swagger_ui_comes_from_ourselves(api: Api) -> None:
         assert api.get(f"/docs/static/{name}").status_code == 404
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["ids made up", "ids of a chain"])
+@pytest.mark.parametrize("known", [False, True], ids=["ids made up", "ids of a chain and a batch"])
 def test_made_up_requests(api: Api, tmp_path: Path, known: bool) -> None:
     api.play()
+    batch_chunks.declare(api.application.broker)
     config = ""
     if known:
         chain_id = api.start(hls_path="/h")
         names = ("chain_id", "job_id", "video_id", "run_id")
         config = "[parameters]\n" + "".join(f'"path.{name}" = "{chain_id}"\n' for name in names)
+        (tmp_path / "image.png").touch()
+        batch_id = start_batch_pipeline(
+            "october", [str(tmp_path / "image.png")], workflow="play", application=api.application
+        )
+        config += f'"path.batch_id" = "{batch_id}"\n'
     (tmp_path / "schemathesis.toml").write_text(config)
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json"]
     # What fits the document may still name no workflow or a place that is refused.
