@@ -20,11 +20,11 @@ from typing import Any
 from uuid import uuid4
 
 import redis
-from dramatiq.errors import BrokerConnectionError
 
 from callboard.errors import BatchError, BoardUnavailable, UnknownBatch
 from db import batches
-from db.batch_board import PRIORITIES, BatchFacts
+from db.batch_board import PRIORITIES
+from db.batch_facts import BatchFacts
 from db.batches import Item
 from db.models import BatchExecution
 from db.values import clean_text
@@ -112,32 +112,6 @@ def start_batch_pipeline(
     with suppress(*control.OUTAGES):
         advance(house, batch_id)
     return batch_id
-
-
-def revoke_batch(batch_id: str, reason: str = "revoked", *, application: Application | None = None) -> None:
-    """Call a batch off: nothing of it starts any more, and running stages are told to stop.
-
-    Raises:
-        UnknownBatch: neither board nor ledger knows it.
-        BatchError: it has ended.
-        BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
-    """
-    house = application or current()
-    row = batches.read(house.database, batch_id)
-    if row is None:
-        raise UnknownBatch(batch_id)
-    if row.finished_at is not None and not house.batches.is_known([batch_id])[0]:
-        raise BatchError(f"batch {batch_id} has ended: {row.status}")
-    try:
-        answer = house.batches.revoke(batch_id, reason, row.total_images)
-        if answer == "unknown":
-            advance(house, batch_id)
-            answer = house.batches.revoke(batch_id, reason, row.total_images)
-        if answer == "closed":
-            raise BatchError(f"batch {batch_id} has ended: {row.status}")
-        advance(house, batch_id)
-    except (redis.RedisError, BrokerConnectionError) as error:
-        raise BoardUnavailable(f"Redis does not answer: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@
     ├── ChainError
     │   ├── UnknownChain         neither board nor ledger knows the chain
     │   └── ChainStateError      the chain's state forbids what was asked
-    ├── BatchError               a batch cannot be started as asked, or its state forbids what was asked
+    ├── BatchError               a batch cannot be started as asked
+    │   ├── BatchStateError      the batch's state forbids what was asked
     │   └── UnknownBatch         neither board nor ledger knows the batch
     ├── BoardUnavailable         Redis does not answer
     ├── LedgerUnavailable        the database does not answer
@@ -87,7 +88,16 @@ class ChainStateError(ChainError):
 
 
 class BatchError(CallboardError):
-    """A batch cannot be started as asked, or its state forbids what was asked."""
+    """A batch cannot be started as asked."""
+
+
+class BatchStateError(BatchError):
+    """The batch's state forbids what was asked. Attributes: ``batch_id``, ``status``."""
+
+    def __init__(self, batch_id: str, status: str, message: str) -> None:
+        super().__init__(message)
+        self.batch_id = batch_id
+        self.status = status
 
 
 class UnknownBatch(BatchError):

@@ -4,7 +4,7 @@
 -- ARGV: batch id, now, seconds that it stays readable
 -- Returns: 1, or 0 when it has not ended
 
-if (redis.call("GET", KEYS[2]) or ""):find("[%zp]") then
+if (redis.call("GET", KEYS[2]) or ""):find("[%zpqnw]") then
     return 0
 end
 redis.call("HSETNX", KEYS[1], "finished", ARGV[2])

@@ -21,6 +21,7 @@ def test_the_public_names_are_these() -> None:
         "progress",
         "publish_progress",
         "resume",
+        "retry_failed",
         "revoke",
         "revoke_batch",
         "stage",

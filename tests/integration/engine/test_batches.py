@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_shop import Shop, counts
 from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import batch_chunks, batches, control
-from actors.application import Application
+from actors import batches, control
 from actors.batch_driver import BatchDriver, advance, send_chunks
-from actors.batches import BatchStatus, batch_status, revoke_batch
+from actors.batch_revoke import revoke_batch
+from actors.batches import batch_status
 from actors.sweep import Sweep
-from actors.workflow import Workflow, stage
 from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch, UnknownWorkflow
 from db.batches import chain_id_of
 from db.models import BatchChunk, BatchExecution, ChainExecution
@@ -27,69 +26,9 @@ from db.workers import WorkerFacts, Workers
 Work = Callable[..., Worker]
 
 
-class Shop:
-    """An application with a workflow of two small stages. ``ran``: the files that its first stage has had.
-
-    A file whose name starts with ``bad`` fails; while ``gate`` is closed the first stage waits.
-    """
-
-    def __init__(self, application: Application, folder: Path) -> None:
-        self.application = application
-        self.folder = folder
-        self.ran: list[str] = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.actor = batch_chunks.declare(application.broker)
-
-        @stage(name="First", actor_name="first", max_retries=0)
-        def first(document: dict[str, Any]) -> dict[str, Any]:
-            self.ran.append(document["file_path"])
-            while not self.gate.wait(0.05):
-                pass
-            if Path(document["file_path"]).name.startswith("bad"):
-                raise ValueError("bad")
-            return document
-
-        @stage(name="Second", actor_name="second", max_retries=0)
-        def second(document: dict[str, Any]) -> str:
-            return str(document["file_path"])
-
-        Workflow("small", [first, second])
-
-    def files(self, count: int, name: str = "image") -> list[str]:
-        paths = [self.folder / f"{name}-{number}.png" for number in range(count)]
-        for path in paths:
-            path.touch()
-        return [str(path) for path in paths]
-
-    def start(self, files: list[str], **options: Any) -> str:
-        return batches.start_batch_pipeline(
-            "a batch", files, workflow="small", application=self.application, **options
-        )
-
-    def status(self, batch_id: str) -> BatchStatus:
-        return batch_status(batch_id, application=self.application)
-
-    def ended(self, batch_id: str, timeout: float = 60) -> BatchStatus:
-        wait_until(lambda: self.row(batch_id).finished_at, timeout, "the batch has not ended", 0.05)
-        return self.status(batch_id)
-
-    def row(self, batch_id: str) -> BatchExecution:
-        row = batches.batches.read(self.application.database, batch_id)
-        assert row is not None
-        return row
-
-    def count(self, model: Any) -> int:
-        return int(model.select().count(self.application.database))
-
-
 @pytest.fixture
 def shop(build_application: Any, tmp_path: Path) -> Shop:
     return Shop(build_application(), tmp_path)
-
-
-def counts(status: BatchStatus | BatchExecution) -> tuple[int, int, int]:
-    return status.completed_images, status.failed_images, status.revoked_images
 
 
 def test_every_image_is_counted_in_both_stores(build_application: Any, work: Work, tmp_path: Path) -> None:
