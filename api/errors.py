@@ -23,6 +23,7 @@ from callboard.errors import (
     BoardUnavailable,
     ChainStateError,
     LedgerUnavailable,
+    StorageUnavailable,
     UnknownChain,
     UnknownWorkflow,
     WorkflowError,
@@ -34,7 +35,14 @@ logger = logging.getLogger("callboard.api")
 
 #: Seconds after which a client may try again when a server of ours does not answer.
 RETRY_AFTER = 5
-_UNAVAILABLE = (LedgerUnavailable, BoardUnavailable, redis.RedisError, BrokerConnectionError, TimeoutError)
+_UNAVAILABLE = (
+    LedgerUnavailable,
+    BoardUnavailable,
+    StorageUnavailable,
+    redis.RedisError,
+    BrokerConnectionError,
+    TimeoutError,
+)
 _BY_STATUS = {
     400: "bad_request",
     401: "unauthorized",
@@ -107,7 +115,9 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         return Refusal(400, "input_invalid", str(error))
     if isinstance(error, _UNAVAILABLE):
         store = "the database" if isinstance(error, LedgerUnavailable) else "Redis"
-        if isinstance(error, TimeoutError) and not isinstance(error, redis.RedisError):
+        if isinstance(error, StorageUnavailable):
+            store = "the storage"
+        elif isinstance(error, TimeoutError) and not isinstance(error, redis.RedisError):
             store = "a server"
         detail = f"{store} does not answer; try again in {RETRY_AFTER} seconds"
         return Refusal(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER)})

@@ -138,6 +138,7 @@ BATCH_DATA = closed(
     estimated_time_remaining=nullable("number", minimum=0, description="seconds"),
 )
 BATCH = envelope(BATCH_DATA)
+BATCH_STARTED = closed(success={"const": True}, data=closed(context_id=TEXT, message=TEXT))
 BATCHES = envelope({"type": "array", "items": BATCH_DATA})
 
 STARTED = envelope(closed(chain_id=TEXT, workflow=TEXT), chain_id=TEXT)
@@ -196,6 +197,74 @@ START_FORM: Schema = {
         "file": {"type": "string", "format": "binary", "description": "PNG, JPEG, TIFF or PDF"},
     },
     "required": ["workflow", "file"],
+    "additionalProperties": False,
+}
+#: What a batch is, beside its files. Bounds of numbers hold for numbers only, patterns for texts.
+BATCH_OPTIONS: dict[str, Schema] = {
+    "batch_name": {"type": "string", "minLength": 1, "maxLength": 255, "description": "for people"},
+    "workflow": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "default": "cr_extract_workflow",
+        "description": "what each file goes through",
+    },
+    "chunk_size": {
+        "type": ["integer", "string"],
+        "minimum": 1,
+        "maximum": 1000,
+        "pattern": "^auto$",
+        "default": 10,
+        "description": "files of a chunk",
+    },
+    "priority": {"enum": ["high", "default", "low"], "default": "default"},
+    "window": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "chunks under way"},
+    "options": {"type": "object", "description": "`options` of each chain's input"},
+    "success_threshold": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 1.0,
+        "description": "share of the images that must succeed",
+    },
+}
+_PATHS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
+#: Which of ``file_paths`` and ``prefix`` there is, is looked at apart from it: that can be said more clearly.
+BATCH_FIELDS: Schema = {
+    "type": "object",
+    "properties": {
+        **BATCH_OPTIONS,
+        "file_paths": {**_PATHS, "description": "URLs under the storage or INPUT_ROOTS"},
+        "public_file_paths": {**_PATHS, "description": "as many, in the same order"},
+        "prefix": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 2000,
+            "description": "a whole folder under the storage or in INPUT_ROOTS, such as s3://bucket/scans/",
+        },
+        "pattern": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "description": "of the names below the prefix; images and PDFs unless given",
+        },
+    },
+    "required": ["batch_name"],
+    "additionalProperties": False,
+}
+BATCH_BODY: Schema = {**BATCH_FIELDS, "oneOf": [{"required": ["file_paths"]}, {"required": ["prefix"]}]}
+BATCH_FORM: Schema = {
+    "type": "object",
+    "properties": {
+        **BATCH_OPTIONS,
+        "options": {"type": "string", "description": "JSON object"},
+        "files": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "format": "binary", "description": "PNG, JPEG, TIFF or PDF"},
+        },
+    },
+    "required": ["batch_name", "files"],
     "additionalProperties": False,
 }
 RESUME_BODY: Schema = {

@@ -31,8 +31,8 @@ def create(
     facts: BatchFacts,
     options: dict[str, Any],
     items: Sequence[Item],
-) -> None:
-    """Insert the rows of a batch and of its chunks, all or none.
+) -> bool:
+    """Insert the rows of a batch and of its chunks, all or none. Returns False where one of that id is there.
 
     Raises:
         LedgerUnavailable: the database did not answer.
@@ -59,9 +59,11 @@ def create(
         for number in range(facts.chunks)
     ]
     with session(database), database.atomic():
-        BatchExecution.insert(row).execute(database)
+        if not BatchExecution.insert(row).on_conflict_ignore().as_rowcount().execute(database):
+            return False
         for start in range(0, len(chunks), _ROWS_PER_INSERT):
             BatchChunk.insert_many(chunks[start : start + _ROWS_PER_INSERT]).execute(database)
+    return True
 
 
 def withdraw(database: peewee.Database, batch_id: str) -> bool:

@@ -23,7 +23,7 @@ ROWS = {
     "/pipeline/history": {"get"},
     "/pipeline/{chain_id}/resume": {"post"},
     "/pipeline/{chain_id}/revoke": {"post"},
-    "/pipeline/batch": {"get"},
+    "/pipeline/batch": {"get", "post"},
     "/pipeline/batch/{batch_id}": {"get"},
     "/api/v1/jobs/{job_id}/": {"get"},
     "/media/videos/{video_id}/": {"get"},
