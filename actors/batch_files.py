@@ -10,7 +10,6 @@ import logging
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,7 +51,9 @@ def files_under(prefix: str, pattern: str | None = None) -> Listed:
         BatchError: it cannot be a prefix, it holds no such file, or more than a batch takes.
         StorageUnavailable: the storage does not answer, or does not let us in.
     """
-    file_system, root = _file_system(prefix, "prefix")
+    file_system, root = _Systems("prefix").of(_text(prefix, "prefix"))
+    if not root.strip("/"):
+        raise BatchError(f"prefix: {shown(prefix)} names no folder")
     wanted = []
     for path in find(file_system, root):
         relative = PurePosixPath(path[len(root) :].lstrip("/"))
@@ -125,10 +126,10 @@ def _all_there(paths: Sequence[str], *, ask: bool) -> list[str]:
     found: list[str] = []
     seen: set[tuple[str, str]] = set()
     complaints: list[str] = []
-    remote, folders = Remote(), _RealFolders()
+    remote, folders, systems = Remote(), _RealFolders(), _Systems("file_paths")
     for path in paths:
         if "://" in path and not path.startswith(_LOCAL):
-            file_system, same = _file_system(path, "file_paths")
+            file_system, same = systems.of(path)
             if not isinstance(file_system, LocalFileSystem):
                 remote.add(file_system, same, path)
             whole, place = path, (file_system._fs_token, same)
@@ -139,14 +140,19 @@ def _all_there(paths: Sequence[str], *, ask: bool) -> list[str]:
             raise BatchError(f"file_paths: {shown(path)!r} is named twice")
         seen.add(place)
         found.append(whole)
-    if not complaints and ask:
-        complaints = [f"{shown(path)}: {why}" for path, why in remote.missing().items()]
+    _complain(complaints, "")
+    if ask:
+        missing = remote.missing()
+        _complain([f"{shown(path)}: {missing[path]}" for path in paths if path in missing], "at least ")
         if remote.unasked:
             logger.warning("%d of %d files were not asked for in time.", remote.unasked, len(paths))
-    if complaints:
-        more = f" (and {len(complaints) - _NAMED} more)" if len(complaints) > _NAMED else ""
-        raise BatchError(f"file_paths: {'; '.join(complaints[:_NAMED])}{more}")
     return found
+
+
+def _complain(complaints: Sequence[str], about: str) -> None:
+    if complaints:
+        more = f" (and {about}{len(complaints) - _NAMED} more)" if len(complaints) > _NAMED else ""
+        raise BatchError(f"file_paths: {'; '.join(complaints[:_NAMED])}{more}")
 
 
 def _look(path: str, folders: _RealFolders) -> tuple[str, tuple[str, str], list[str]]:
@@ -176,27 +182,35 @@ class _RealFolders(dict[str, str]):
         return real
 
 
-def _file_system(url: str, field: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path there.
+class _Systems:
+    """The file systems of URLs: to resolve each of ten thousand takes a second.
 
-    Raises:
-        BatchError: nothing can open it, or it holds a password.
+    Parameters:
+        field: where the URLs stand, for errors.
     """
-    try:
-        if "://" in url and urlsplit(url).password:
-            raise BatchError(
-                f"{field}: {shown(url)} holds a password; the storage's driver reads it from the environment"
-            )
-        # To resolve each of ten thousand URLs takes a second.
-        server = "/".join(url.split("/", 3)[:3])
-        if "://" not in url or "::" in url or "?" in url:
-            return resolve(url)
-        file_system = _of_server(server)
-        return file_system, str(file_system._strip_protocol(url))
-    except (BadInput, ValueError) as error:
-        raise BatchError(f"{field}: {str(error).replace(url, shown(url))[:500]}") from None
 
+    def __init__(self, field: str) -> None:
+        self._field = field
+        self._of_server: dict[str, Any] = {}
 
-@lru_cache(maxsize=64)
-def _of_server(url: str) -> Any:
-    return resolve(url)[0]
+    def of(self, url: str) -> tuple[Any, str]:
+        """The file system of a URL, and the path there.
+
+        Raises:
+            BatchError: nothing can open it, or it holds a password.
+        """
+        try:
+            if "://" in url and urlsplit(url).password:
+                raise BatchError(
+                    f"{self._field}: {shown(url)} holds a password; a storage's driver reads it from the "
+                    "environment"
+                )
+            if "://" not in url or "::" in url or "?" in url:
+                return resolve(url)
+            server = "/".join(url.split("/", 3)[:3])
+            file_system = self._of_server.get(server)
+            if file_system is None:
+                file_system = self._of_server[server] = resolve(url)[0]
+            return file_system, str(file_system._strip_protocol(url))
+        except (BadInput, ValueError) as error:
+            raise BatchError(f"{self._field}: {str(error).replace(url, shown(url))[:500]}") from None

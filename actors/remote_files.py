@@ -59,7 +59,7 @@ class _Round:
     """One round of questions, by some threads. ``open``: files of which nothing is known yet."""
 
     def __init__(self) -> None:
-        self.open = 0
+        self.open = self._all = 0
         self._jobs: deque[Callable[[], None]] = deque()
         self._missing: dict[str, str] = {}
         self._error: Exception | None = None
@@ -68,8 +68,13 @@ class _Round:
 
     def ask(self, file_system: Any, folder: str, files: dict[str, str]) -> None:
         self.open += len(files)
+        self._all += len(files)
         if len(files) >= LISTED_FROM:
-            self._jobs.append(partial(self._list, file_system, folder, files))
+            # The list of a large folder takes long; one file tells soon whether anybody answers.
+            first = next(iter(files))
+            self._ask_each(file_system, {first: files[first]})
+            rest = {path: url for path, url in files.items() if path != first}
+            self._jobs.append(partial(self._list, file_system, folder, rest))
         else:
             self._ask_each(file_system, files)
 
@@ -83,6 +88,8 @@ class _Round:
             self._changed.notify_all()
             if self._error is not None:
                 raise unavailable(self._error)
+            if self.open == self._all > 0:
+                raise unavailable(TimeoutError(f"no answer within {SECONDS:g} s"))
             return dict(self._missing)
 
     def _is_over(self) -> bool:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 import requests
 from api_server import PNG, Api, error_of
@@ -224,6 +225,33 @@ def test_a_folder_as_json(shop: Api, tmp_path: Path) -> None:
         assert refused.status_code == (422 if code == "batch_invalid" else 400), refused.text
         assert error_of(refused)["code"] == code
     assert rows(shop) == before
+
+
+def test_a_prefix_on_s3_and_uploads_to_it(serve_batches: Serve, bucket: str, work: Work) -> None:
+    api = serve_batches(INPUT_ROOTS=f"{bucket}/in", STORAGE_URL=f"{bucket}/storage")
+    file_system = fsspec.filesystem("s3")
+    names = ["in/scans/a.png", "in/scans/b.pdf", "in/scans/c.txt", "in/d.png", "secret/e.png"]
+    file_system.pipe({f"{bucket}/{name}": PNG for name in names})
+    for place, count in (("in/scans/", 2), ("in/scans", 2), ("in", 3)):
+        body = {"batch_name": "x", "workflow": "play", "prefix": f"{bucket}/{place}"}
+        answer = api.post("/pipeline/batch", json=body)
+        assert answer.status_code == 202, answer.text
+        assert f": {count}개" in answer.json()["data"]["message"]
+    for place in ("", "secret/", "in/../secret/", "in/%2e%2e/secret/", "storage", "in-other/"):
+        body = {"batch_name": "x", "workflow": "play", "prefix": f"{bucket}/{place}"}
+        refused = api.post("/pipeline/batch", json=body)
+        assert (refused.status_code, error_of(refused)["code"]) == (400, "place_refused"), refused.text
+    answer = api.post("/pipeline/batch", data=FORM, files=[("files", ("a.png", PNG))] * 3)
+    assert answer.status_code == 202, answer.text
+    batch_id = answer.json()["data"]["context_id"]
+    refused = api.post("/pipeline/batch", data=FORM, files=[("files", ("a.png", PNG)), ("x", ("b.png", PNG))])
+    assert refused.status_code == 422
+    uploaded = file_system.find(f"{bucket}/storage")
+    assert len(uploaded) == 3
+    assert all(path.startswith(f"{bucket[5:]}/storage/{batch_id}.upload-") for path in uploaded)
+    api.gate.set()
+    work(api.application)
+    assert ended(api, batch_id)["status"] == "SUCCESS"
 
 
 def test_json_that_is_refused_leaves_nothing(shop: Api, tmp_path: Path) -> None:
