@@ -12,6 +12,7 @@ _HOMES = {
     "Workflow": "actors.workflow",
     "batch_status": "actors.batches",
     "current_stage": "actors.progress",
+    "files_under": "actors.batch_files",
     "parallel": "actors.workflow",
     "progress": "actors.progress",
     "publish_progress": "actors.progress",

@@ -17,6 +17,7 @@ def test_the_public_names_are_these() -> None:
         "Workflow",
         "batch_status",
         "current_stage",
+        "files_under",
         "parallel",
         "progress",
         "publish_progress",
