@@ -23,6 +23,7 @@ from db.workers import Workers
 
 from . import control
 from .application import Application
+from .batch_pace import note_pace
 
 #: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
 CHUNK_ACTOR = "pipeline.process_chunk_task"
@@ -196,7 +197,8 @@ def _record(application: Application, batch_id: str) -> None:
     if failed := live.failed_chunks():
         batches.note_failed(application.database, batch_id, failed, CHUNK_ERROR)
     batches.record(application.database, batch_id, live, finished)
-    if finished is not None and application.batches.close(batch_id) and live.finished is None:
+    note_pace(application, batch_id, live)
+    if finished is not None and application.batches.close(batch_id, finished) and live.finished is None:
         logger.info("Batch %s has ended: %s.", batch_id, live.status.value)
 
 

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -23,9 +23,9 @@ from dramatiq.errors import BrokerConnectionError
 
 from callboard.errors import BatchError, BoardUnavailable, UnknownBatch
 from db import batches
-from db.batch_board import PRIORITIES, BatchFacts
+from db.batch_board import PRIORITIES, BatchFacts, LiveBatch
 from db.models import BatchExecution
-from db.values import clean_text
+from db.values import clean_text, from_epoch, utc_now
 
 from . import control
 from .application import Application, current
@@ -160,6 +160,8 @@ class BatchStatus:
     """A batch as it is now. ``source``: ``"redis"`` or ``"ledger"``; moments are naive UTC.
 
     ``status``: PENDING, STARTED, SUCCESS, FAILURE or REVOKED; a revoked batch has ended with ``finished_at``.
+    ``images_per_second`` and the estimates (seconds, see ``db/batch_pace.py``) are of late, and None while
+    they are not known; from the ledger they are of the whole run.
     """
 
     batch_id: str
@@ -177,6 +179,13 @@ class BatchStatus:
     started_at: datetime | None
     finished_at: datetime | None
     source: str
+    images_per_second: float | None = None
+    estimated_time_remaining: float | None = None
+    estimated_time_remaining_p90: float | None = None
+
+    @property
+    def ended_images(self) -> int:
+        return self.completed_images + self.failed_images + self.revoked_images
 
 
 def batch_status(batch_id: str, *, application: Application | None = None) -> BatchStatus:
@@ -187,29 +196,47 @@ def batch_status(batch_id: str, *, application: Application | None = None) -> Ba
         LedgerUnavailable: the database does not answer.
     """
     house = application or current()
+    with suppress(redis.RedisError):
+        live = house.batches.read(batch_id)
+        if live is not None:
+            return status_of_live(batch_id, live)
     row = batches.read(house.database, batch_id)
     if row is None:
         raise UnknownBatch(batch_id)
-    source = "redis" if refresh(house, row) else "ledger"
-    columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if name != "source"}
-    return BatchStatus(**columns, source=source)
+    return status_of_row(row)
 
 
-def refresh(application: Application, row: BatchExecution) -> bool:
-    """Put what the board knows now into a batch's row as it was read. Returns whether it knows the batch.
+def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
+    """A batch as a reading of the board has it."""
+    facts, counts = live.facts, live.counts
+    expected = live.estimate(time.time())
+    return BatchStatus(
+        batch_id=batch_id,
+        batch_name=facts.name,
+        total_images=facts.images,
+        total_chunks=facts.chunks,
+        chunk_size=facts.chunk_size,
+        created_at=from_epoch(facts.created),
+        source="redis",
+        images_per_second=None if expected is None else round(expected.rate, 3),
+        estimated_time_remaining=None if expected is None else round(expected.remaining, 1),
+        estimated_time_remaining_p90=None if expected is None else round(expected.p90, 1),
+        **batches.values_of(live, live.finished if counts.ended else None),
+    )
 
-    A Redis that does not answer leaves the row as the ledger has it.
-    """
-    try:
-        live = application.batches.read(row.batch_id)
-    except redis.RedisError:
-        return False
-    if live is None:
-        return False
-    finished = live.finished if live.counts.ended else None
-    for name, value in batches.values_of(live, finished).items():
-        setattr(row, name, value)
-    return True
+
+def status_of_row(row: BatchExecution) -> BatchStatus:
+    """A batch as the ledger has it. Of how fast it goes, the ledger has only the whole run."""
+    columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if hasattr(row, name)}
+    status = BatchStatus(**columns, source="ledger")
+    if row.finished_at is not None:
+        return replace(status, estimated_time_remaining=0.0, estimated_time_remaining_p90=0.0)
+    elapsed = (utc_now() - row.started_at).total_seconds() if row.started_at is not None else 0.0
+    if elapsed <= 0 or not status.ended_images:
+        return status
+    rate = status.ended_images / elapsed
+    left = max(0, row.total_images - status.ended_images)
+    return replace(status, images_per_second=round(rate, 3), estimated_time_remaining=round(left / rate, 1))
 
 
 def _check_name(name: str) -> None:

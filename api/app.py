@@ -15,6 +15,7 @@ from db.keys import Keys
 
 from . import openapi
 from .auth import Access
+from .batch_items import BatchItems
 from .batch_start import Batches
 from .batches import Batch
 from .board import AsyncBoard
@@ -142,6 +143,7 @@ def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits, metri
     app.add_route("/pipeline/history", History(house))
     app.add_route("/pipeline/batch", Batches(house, places, limits))
     app.add_route("/pipeline/batch/{batch_id}", Batch(house))
+    app.add_route("/pipeline/batch/{batch_id}/items", BatchItems(house))
     app.add_route("/pipeline/{chain_id}/resume", Resume(house, body_limit))
     app.add_route("/pipeline/{chain_id}/revoke", Revoke(house, body_limit))
     app.add_route("/api/v1/jobs/{job_id}", Job(house))

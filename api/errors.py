@@ -20,10 +20,12 @@ from falcon.errors import WebSocketDisconnected
 
 from callboard.errors import (
     BadInput,
+    BatchError,
     BoardUnavailable,
     ChainStateError,
     LedgerUnavailable,
     StorageUnavailable,
+    UnknownBatch,
     UnknownChain,
     UnknownWorkflow,
     WorkflowError,
@@ -103,6 +105,10 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         return error
     if isinstance(error, UnknownChain):
         return Refusal(404, "chain_not_found", "Chain not found")
+    if isinstance(error, UnknownBatch):
+        return Refusal(404, "batch_not_found", "Batch not found")
+    if isinstance(error, BatchError):
+        return Refusal(409, "batch_refused", str(error))
     if isinstance(error, ChainStateError):
         return Refusal(
             409, "chain_state", str(error), data={"status": error.status} if error.status else None

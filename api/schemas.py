@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from db.batch_items import STATES
 from db.models import ProcessStatus
 
 Schema = dict[str, Any]
@@ -125,6 +126,7 @@ VIDEO = closed(
     duration=nullable("number"),
     error_reason=nullable("string"),
 )
+_SECONDS = nullable("number", minimum=0, description="seconds; null while not known")
 BATCH_DATA = closed(
     batch_id=TEXT,
     batch_name=nullable("string"),
@@ -132,14 +134,44 @@ BATCH_DATA = closed(
     total_images=COUNT,
     completed_images=COUNT,
     failed_images=COUNT,
+    revoked_images=COUNT,
+    total_chunks=COUNT,
+    completed_chunks=COUNT,
+    failed_chunks=COUNT,
+    chunk_size=COUNT,
     progress_percentage=PERCENT,
+    created_at=MOMENT,
     started_at=MOMENT,
     finished_at=MOMENT,
-    estimated_time_remaining=nullable("number", minimum=0, description="seconds"),
+    images_per_second=nullable("number", minimum=0, description="of late; null while not known"),
+    estimated_time_remaining=_SECONDS,
+    estimated_time_remaining_p90=nullable(
+        "number", minimum=0, description="seconds; nine batches of ten end within them"
+    ),
+    source={"enum": ["redis", "ledger"]},
 )
 BATCH = envelope(BATCH_DATA)
 BATCH_STARTED = closed(success={"const": True}, data=closed(context_id=TEXT, message=TEXT))
 BATCHES = envelope({"type": "array", "items": BATCH_DATA})
+BATCH_ITEMS = envelope(
+    {
+        "type": "array",
+        "items": closed(
+            index=COUNT,
+            file_path=TEXT,
+            public_file_path=nullable("string"),
+            chain_id=nullable("string"),
+            status={"enum": list(STATES)},
+            stage=nullable("integer", minimum=1, description="where it failed or stands"),
+            stage_name=nullable("string"),
+            error=nullable("string", description="the first line"),
+            started_at=MOMENT,
+            finished_at=MOMENT,
+            retries=COUNT,
+        ),
+    },
+    total=COUNT,
+)
 
 STARTED = envelope(closed(chain_id=TEXT, workflow=TEXT), chain_id=TEXT)
 RESUMED = envelope(closed(chain_id=TEXT, resumed_from={"type": "integer", "minimum": 1}))

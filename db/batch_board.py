@@ -9,7 +9,8 @@ A chain writes its letter in the transition in which it starts or ends (``tell_b
 
 Fields of the hash: ``facts`` (JSON, see :class:`BatchFacts`), ``released`` (chunks that have been let go, in
 order), ``revoked`` (why it was called off), ``look`` and ``resend`` (milliseconds at which open chains and
-chunks are looked for that have been lost), ``started`` and ``finished`` (epoch seconds), ``seq``.
+chunks are looked for that have been lost), ``started`` and ``finished`` (epoch seconds), ``seq``, ``pace``
+(``db/batch_pace.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .batch_pace import NO_PACE, Estimate, Pace, estimate
 from .chains import encode, now
 from .keys import FINAL_STATE_TTL, Keys
 from .models import ProcessStatus
@@ -97,6 +99,7 @@ class LiveBatch:
         revoked: why it was called off; None where it was not.
         look, resend: milliseconds at which lost chains, and lost chunks, are looked for.
         started, finished: epoch seconds, None before.
+        pace: samples of its counts.
     """
 
     seq: int
@@ -108,6 +111,7 @@ class LiveBatch:
     resend: int
     started: float | None
     finished: float | None
+    pace: Pace = NO_PACE
 
     @property
     def counts(self) -> Counts:
@@ -151,6 +155,34 @@ class LiveBatch:
             return ProcessStatus.SUCCESS
         return ProcessStatus.FAILURE if counts.failed else ProcessStatus.REVOKED
 
+    def estimate(self, moment: float) -> Estimate | None:
+        """How long it will take from a moment (epoch seconds) on; None while that is not known."""
+        counts = self.counts
+        left = counts.open + counts.new
+        return estimate(self.pace, moment, self.facts.images - left, left)
+
+
+def read_answer(answer: Any) -> LiveBatch | None:
+    """What ``batch_read.lua`` has returned."""
+    if not answer:
+        return None
+    seq, listed, letters = answer
+    flat = listed if isinstance(listed, list) else [one for pair in listed.items() for one in pair]
+    found = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    facts = BatchFacts(**json.loads(found["facts"]))
+    return LiveBatch(
+        seq=seq,
+        facts=facts,
+        letters=letters[: facts.images].ljust(facts.images, NEW),
+        released=int(found["released"]),
+        revoked=found.get("revoked"),
+        look=int(found.get("look", 0)),
+        resend=int(found.get("resend", 0)),
+        started=float(found["started"]) if "started" in found else None,
+        finished=float(found["finished"]) if "finished" in found else None,
+        pace=Pace.from_json(found.get("pace")),
+    )
+
 
 class BatchBoard:
     """Reads and changes batches on the board. Every method may raise ``redis.RedisError``."""
@@ -179,24 +211,7 @@ class BatchBoard:
 
     def read(self, batch_id: str) -> LiveBatch | None:
         """The batch as it is now; None when it is not on the board."""
-        answer = self._run("batch_read", self._keys(batch_id)[:2], now())
-        if not answer:
-            return None
-        seq, listed, letters = answer
-        flat = listed if isinstance(listed, list) else [one for pair in listed.items() for one in pair]
-        found = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-        facts = BatchFacts(**json.loads(found["facts"]))
-        return LiveBatch(
-            seq=seq,
-            facts=facts,
-            letters=letters[: facts.images].ljust(facts.images, NEW),
-            released=int(found["released"]),
-            revoked=found.get("revoked"),
-            look=int(found.get("look", 0)),
-            resend=int(found.get("resend", 0)),
-            started=float(found["started"]) if "started" in found else None,
-            finished=float(found["finished"]) if "finished" in found else None,
-        )
+        return read_answer(self._run("batch_read", self._keys(batch_id)[:2], now()))
 
     def release(self, batch_id: str, so_far: int, onwards: int) -> bool:
         """Let chunks go. Returns whether it is the caller who is to send them."""
@@ -213,10 +228,10 @@ class BatchBoard:
         answer: bytes = self._run("batch_revoke", self._keys(batch_id), batch_id, reason, images)
         return answer.decode()
 
-    def close(self, batch_id: str) -> bool:
-        """Note a batch's end. Returns False where a chain of it has been resumed meanwhile."""
+    def close(self, batch_id: str, finished: float) -> bool:
+        """Note a batch's end, at that moment. Returns False where a chain was resumed meanwhile."""
         keys = [*self._keys(batch_id), self.keys.batches_waiting]
-        return bool(self._run("batch_close", keys, batch_id, now(), FINAL_STATE_TTL))
+        return bool(self._run("batch_close", keys, batch_id, repr(finished), FINAL_STATE_TTL))
 
     def forget(self, batch_id: str) -> None:
         """Take a batch off the board."""
@@ -232,7 +247,11 @@ class BatchBoard:
 
     def set_moment(self, batch_id: str, field: str, seconds: float) -> None:
         """Set ``look`` or ``resend`` to so many seconds from now."""
-        self.clients.get().hset(self.keys.batch(batch_id), field, milliseconds(seconds))
+        self.note(batch_id, field, milliseconds(seconds))
+
+    def note(self, batch_id: str, field: str, value: Any) -> None:
+        """Set a field of a batch that is on the board."""
+        self._run("batch_note", [self.keys.batch(batch_id)], field, value)
 
     def is_known(self, batch_ids: Sequence[str]) -> list[bool]:
         """Whether each of these batches is on the board."""
