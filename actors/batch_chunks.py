@@ -100,7 +100,8 @@ def _start_items(
     application: Application, batch_id: str, live: LiveBatch, chunk: int, items: list[int]
 ) -> None:
     """Start the chains of items that have none; those whose rows are there are sent again where need be."""
-    held = batches.items_of(application.database, batch_id, live.facts, chunk)
+    pieces = live.facts.pieces_of(chunk)
+    held = batches.items_of(application.database, batch_id, pieces.start, pieces.stop - 1)
     row = batches.read(application.database, batch_id)
     if not held or row is None:
         return

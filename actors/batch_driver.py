@@ -26,6 +26,7 @@ from db.workers import Workers
 
 from . import control
 from .application import Application
+from .batch_pace import note_pace
 
 #: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
 CHUNK_ACTOR = "pipeline.process_chunk_task"
@@ -250,7 +251,8 @@ def record(application: Application, batch_id: str, *, cleared: bool = False) ->
     if live.counts.ended:
         finished = live.finished or round(time.time(), 3)
     batches.record(application.database, batch_id, live, finished, CHUNK_ERROR, cleared=cleared)
-    if finished is not None and application.batches.close(batch_id) and live.finished is None:
+    note_pace(application, batch_id, live)
+    if finished is not None and application.batches.close(batch_id, finished) and live.finished is None:
         logger.info("Batch %s has ended: %s.", batch_id, live.status.value)
 
 

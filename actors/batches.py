@@ -10,56 +10,57 @@ chunks go, ``actors/batch_chunks.py`` starts what they hold.
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import redis
 
 from callboard.errors import BatchError, BoardUnavailable, UnknownBatch
 from db import batches
-from db.batch_board import PRIORITIES
+from db.batch_board import PRIORITIES, LiveBatch
 from db.batch_facts import BatchFacts
-from db.batches import Item
 from db.models import BatchExecution
-from db.values import clean_text
+from db.values import clean_text, from_epoch, utc_now
 
 from . import control
 from .application import Application, current
 from .batch_driver import advance, post
+from .batch_files import checked
 
+DEFAULT_WORKFLOW = "cr_extract_workflow"
 LARGEST_CHUNK = 1_000
 LARGEST_WINDOW = 1_000
-MOST_IMAGES = 1_000_000
 NAME_LENGTH = 255
-#: Files that an error names; of more it tells the number.
-_NAMED = 5
+_IDEMPOTENT = UUID("0a5f7c0e-51b2-4be1-9d6e-3b2f7a9c4d18")
 
 
 def start_batch_pipeline(
     batch_name: str,
-    file_paths: Sequence[str],
+    file_paths: Iterable[str],
     public_file_paths: Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
     chunk_size: int = 10,
-    workflow: str = "cr_extract_workflow",
+    workflow: str = DEFAULT_WORKFLOW,
     priority: str = "default",
     window: int | None = None,
     *,
     success_threshold: float = 1.0,
     initiated_by: str | None = None,
+    idempotency_key: str | None = None,
     application: Application | None = None,
 ) -> str:
     """Start a batch: one chain of ``workflow`` for each file, chunk by chunk.
 
     Parameters:
         batch_name: for people, up to 255 characters.
-        file_paths: paths, or storage URLs; what is on this machine must be there and readable.
+        file_paths: paths, or storage URLs. Each must be there and be named once; what a storage has not
+            answered within some seconds is left to its chain. :func:`~actors.batch_files.files_under` lists
+            a folder or a prefix.
         public_file_paths: as many, in the same order; each chain's input has its own as ``public_file_path``.
         options: ``options`` of each chain's input; JSON.
         chunk_size: images of a chunk, 1 to 1000.
@@ -69,6 +70,8 @@ def start_batch_pipeline(
             many as keep the threads of all workers busy, at least 4.
         success_threshold: share of the images (0 to 1) that must succeed for the batch to be SUCCESS.
         initiated_by: who asked, for the ledger.
+        idempotency_key: the same key returns the same batch, for as long as the ledger has it, and starts
+            nothing twice.
 
     Returns:
         The batch's id.
@@ -76,6 +79,7 @@ def start_batch_pipeline(
     Raises:
         BatchError: something of this cannot be; nothing was started.
         UnknownWorkflow: no workflow of that name is declared here.
+        StorageUnavailable: a storage does not answer; nothing was started.
         LedgerUnavailable: the database does not answer; nothing was started.
         BoardUnavailable: Redis does not answer; nothing was started.
     """
@@ -89,8 +93,11 @@ def start_batch_pipeline(
         raise BatchError(f"priority: read {priority!r}, expected one of {', '.join(PRIORITIES)}")
     if not isinstance(success_threshold, (int, float)) or not 0 <= success_threshold <= 1:
         raise BatchError(f"success_threshold: read {success_threshold!r}, expected a number from 0 to 1")
-    items = _items(file_paths, public_file_paths)
-    batch_id = str(uuid4())
+    batch_id = str(uuid4()) if idempotency_key is None else batch_id_of(idempotency_key)
+    if idempotency_key is not None and batches.read(house.database, batch_id) is not None:
+        return batch_id
+    items = checked(file_paths, public_file_paths)
+    options = _options(options)
     facts = BatchFacts(
         name=batch_name,
         workflow=workflow,
@@ -102,16 +109,24 @@ def start_batch_pipeline(
         created=round(time.time(), 3),
         by=initiated_by,
     )
-    batches.create(house.database, batch_id, facts, _options(options), items)
+    if not batches.create(house.database, batch_id, facts, options, items):
+        # Another start with the same key was faster.
+        return batch_id
     try:
         post(house, batch_id, facts)
     except redis.RedisError as error:
-        batches.withdraw(house.database, batch_id)
-        raise BoardUnavailable(f"Redis does not answer, nothing was started: {error}") from error
+        # Where it cannot be withdrawn, a driver has found it, and it goes on.
+        if batches.withdraw(house.database, batch_id):
+            raise BoardUnavailable(f"Redis does not answer, nothing was started: {error}") from error
     # It is on the board and in the ledger: if this fails, the drivers go on with it.
     with suppress(*control.OUTAGES):
         advance(house, batch_id)
     return batch_id
+
+
+def batch_id_of(idempotency_key: str) -> str:
+    """The id of the batch that is started with that key: a key has one batch, whoever starts it first."""
+    return str(uuid5(_IDEMPOTENT, idempotency_key))
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,8 @@ class BatchStatus:
     """A batch as it is now. ``source``: ``"redis"`` or ``"ledger"``; moments are naive UTC.
 
     ``status``: PENDING, STARTED, SUCCESS, FAILURE or REVOKED; a revoked batch has ended with ``finished_at``.
+    ``images_per_second`` and the estimates (seconds, see ``db/batch_pace.py``) are of late, and None while
+    they are not known; from the ledger they are of the whole run.
     """
 
     batch_id: str
@@ -136,6 +153,13 @@ class BatchStatus:
     started_at: datetime | None
     finished_at: datetime | None
     source: str
+    images_per_second: float | None = None
+    estimated_time_remaining: float | None = None
+    estimated_time_remaining_p90: float | None = None
+
+    @property
+    def ended_images(self) -> int:
+        return self.completed_images + self.failed_images + self.revoked_images
 
 
 def batch_status(batch_id: str, *, application: Application | None = None) -> BatchStatus:
@@ -146,29 +170,45 @@ def batch_status(batch_id: str, *, application: Application | None = None) -> Ba
         LedgerUnavailable: the database does not answer.
     """
     house = application or current()
+    with suppress(redis.RedisError):
+        live = house.batches.read(batch_id)
+        if live is not None:
+            return status_of_live(batch_id, live)
     row = batches.read(house.database, batch_id)
     if row is None:
         raise UnknownBatch(batch_id)
-    source = "redis" if refresh(house, row) else "ledger"
-    columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if name != "source"}
-    return BatchStatus(**columns, source=source)
+    return status_of_row(row)
 
 
-def refresh(application: Application, row: BatchExecution) -> bool:
-    """Put what the board knows now into a batch's row as it was read. Returns whether it knows the batch.
+def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
+    """A batch as a reading of the board has it."""
+    facts, counts = live.facts, live.counts
+    expected = live.estimate(time.time())
+    return BatchStatus(
+        batch_id=batch_id,
+        batch_name=facts.name,
+        total_images=facts.images,
+        created_at=from_epoch(facts.created),
+        source="redis",
+        images_per_second=None if expected is None else round(expected.rate, 3),
+        estimated_time_remaining=None if expected is None else round(expected.remaining, 1),
+        estimated_time_remaining_p90=None if expected is None else round(expected.p90, 1),
+        **batches.values_of(live, live.finished if counts.ended else None),
+    )
 
-    A Redis that does not answer leaves the row as the ledger has it.
-    """
-    try:
-        live = application.batches.read(row.batch_id)
-    except redis.RedisError:
-        return False
-    if live is None:
-        return False
-    finished = live.finished if live.counts.ended else None
-    for name, value in batches.values_of(live, finished).items():
-        setattr(row, name, value)
-    return True
+
+def status_of_row(row: BatchExecution) -> BatchStatus:
+    """A batch as the ledger has it. Of how fast it goes, the ledger has only the whole run."""
+    columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if hasattr(row, name)}
+    status = BatchStatus(**columns, source="ledger")
+    if row.finished_at is not None:
+        return replace(status, estimated_time_remaining=0.0, estimated_time_remaining_p90=0.0)
+    elapsed = (utc_now() - row.started_at).total_seconds() if row.started_at is not None else 0.0
+    if elapsed <= 0 or not status.ended_images:
+        return status
+    rate = status.ended_images / elapsed
+    left = max(0, row.total_images - status.ended_images)
+    return replace(status, images_per_second=round(rate, 3), estimated_time_remaining=round(left / rate, 1))
 
 
 def _check_name(name: str) -> None:
@@ -193,53 +233,3 @@ def _options(options: dict[str, Any] | None) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise BatchError(f"options: not JSON ({error})") from None
     return options or {}
-
-
-def _items(paths: Sequence[str], public_paths: Sequence[str] | None) -> list[Item]:
-    if isinstance(paths, (str, bytes)):
-        raise BatchError("file_paths: read one text, expected a list of paths")
-    known = [_path(path) for path in paths]
-    if not known:
-        raise BatchError("file_paths: a batch needs at least one file")
-    if len(known) > MOST_IMAGES:
-        raise BatchError(f"file_paths: {len(known)} files, a batch takes up to {MOST_IMAGES}")
-    _refuse_repeats(known)
-    _refuse_unreadable(known)
-    if public_paths is None:
-        return [(path, None) for path in known]
-    if isinstance(public_paths, (str, bytes)) or len(public_paths) != len(known):
-        raise BatchError("public_file_paths: expected one for each of file_paths")
-    return list(zip(known, map(_path, public_paths), strict=True))
-
-
-def _path(path: Any) -> str:
-    if isinstance(path, os.PathLike):
-        path = os.fspath(path)
-    if not isinstance(path, str) or not path or clean_text(path) != path:
-        raise BatchError(f"file_paths: {str(path)[:80]!r} is no path")
-    return path
-
-
-def _refuse_repeats(paths: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for path in paths:
-        same = path if "://" in path else os.path.abspath(path)
-        if same in seen:
-            raise BatchError(f"file_paths: {path!r} is named twice")
-        seen.add(same)
-
-
-def _refuse_unreadable(paths: Sequence[str]) -> None:
-    """What lies elsewhere is not asked for: its chain tells."""
-    complaints = []
-    for path in paths:
-        local = path.removeprefix("file://")
-        if "://" in local:
-            continue
-        if not os.path.isfile(local):
-            complaints.append(f"{path}: {'a folder, not a file' if os.path.isdir(local) else 'no such file'}")
-        elif not os.access(local, os.R_OK):
-            complaints.append(f"{path}: it cannot be read")
-    if complaints:
-        more = f" (and {len(complaints) - _NAMED} more)" if len(complaints) > _NAMED else ""
-        raise BatchError(f"file_paths: {'; '.join(complaints[:_NAMED])}{more}")

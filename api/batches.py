@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import redis
 from falcon.asgi import Request, Response
 
-from actors.application import Application
-from actors.batches import refresh
+from actors.batches import BatchStatus, status_of_live, status_of_row
 from db.history import batch, batches
 from db.models import BatchExecution
-from db.values import utc_now
 
 from . import schemas
 from .errors import Refusal
 from .house import House
 from .messages import text
 from .operations import operation
-from .status import moment
+from .status import moment, paging
 
 
 class Batches:
@@ -31,22 +30,14 @@ class Batches:
 
     @operation(
         "Batches, newest first",
-        query={
-            "limit": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": 1000,
-                "default": 100,
-                "description": "a number from 1 to 1000",
-            }
-        },
+        query={**paging(), "status": {"type": "string", "enum": schemas.CHAIN_STATUSES}},
         answers={200: schemas.BATCHES},
     )
     async def on_get(self, req: Request, resp: Response) -> None:
-        """A list, empty without batches."""
+        """A list, empty without batches. Those of a status are those that have it in the ledger."""
         house = self._house
-        found = await house.off_loop.read(batches, house.application.database, **req.context.query)
-        await _count(house, found)
+        rows = await house.off_loop.read(batches, house.application.database, **req.context.query)
+        found = await _count(house, rows)
         message = text(req.context.language, "batches_read", count=len(found))
         resp.media = {"success": True, "data": [_facts(one) for one in found], "message": message}
 
@@ -59,54 +50,57 @@ class Batch:
 
     @operation("A batch", answers={200: schemas.BATCH, 404: schemas.ERROR})
     async def on_get(self, req: Request, resp: Response, batch_id: str) -> None:
-        """Its counts, and how long it will take."""
-        house = self._house
-        found = None
-        if "\0" not in batch_id and len(batch_id) <= 255:
-            found = await house.off_loop.read(batch, house.application.database, batch_id)
-        if found is None:
-            raise Refusal(404, "batch_not_found", "Batch not found")
-        await _count(house, [found])
+        """Its counts, and how long it will take; from Redis while it is on the board."""
+        found = await _status(self._house, batch_id)
         message = text(req.context.language, "batch_read", batch_id=batch_id)
         resp.media = {"success": True, "data": _facts(found), "message": message}
 
 
-async def _count(house: House, rows: Sequence[BatchExecution]) -> None:
-    """Count batches that have not ended on the board; without Redis the ledger's counts stand."""
-    moving = [row for row in rows if row.finished_at is None and row.seq is not None]
+def known_batch_id(batch_id: str) -> str:
+    """The id, where it can be one.
+
+    Raises:
+        Refusal: 404.
+    """
+    if "\0" in batch_id or len(batch_id) > 255:
+        raise unknown_batch()
+    return batch_id
+
+
+def unknown_batch() -> Refusal:
+    """The refusal for a batch that nobody knows."""
+    return Refusal(404, "batch_not_found", "Batch not found")
+
+
+async def _status(house: House, batch_id: str) -> BatchStatus:
     with suppress(redis.RedisError):
-        if moving:
-            await house.board.client.ping()
-            await house.off_loop.read(_refresh, house.application, moving)
+        live = await house.board.batch(known_batch_id(batch_id))
+        if live is not None:
+            return status_of_live(batch_id, live)
+    row = await house.off_loop.read(batch, house.application.database, batch_id)
+    if row is None:
+        raise unknown_batch()
+    return status_of_row(row)
 
 
-def _refresh(application: Application, rows: Sequence[BatchExecution]) -> None:
-    for row in rows:
-        refresh(application, row)
+async def _count(house: House, rows: list[BatchExecution]) -> list[BatchStatus]:
+    """Count those that have not ended on the board; without Redis the ledger's counts stand."""
+    found = [status_of_row(row) for row in rows]
+    with suppress(redis.RedisError):
+        for number, row in enumerate(rows):
+            if row.finished_at is None and row.seq is not None:
+                live = await house.board.batch(row.batch_id)
+                if live is not None:
+                    found[number] = status_of_live(row.batch_id, live)
+    return found
 
 
-def _facts(row: BatchExecution) -> dict[str, Any]:
-    ended = row.completed_images + row.failed_images + row.revoked_images
-    share = min(1.0, ended / row.total_images) if row.total_images else 0.0
-    return {
-        "batch_id": row.batch_id,
-        "batch_name": row.batch_name,
-        "status": row.status,
-        "total_images": row.total_images,
-        "completed_images": row.completed_images,
-        "failed_images": row.failed_images,
-        "progress_percentage": round(share * 100, 1),
-        "started_at": moment(row.started_at),
-        "finished_at": moment(row.finished_at),
-        "estimated_time_remaining": _remaining(row, share),
+def _facts(status: BatchStatus) -> dict[str, Any]:
+    share = min(1.0, status.ended_images / status.total_images) if status.total_images else 0.0
+    told = {
+        **asdict(status),
+        # Four digits, so that of a million images not even the last is rounded away.
+        "progress_percentage": round(share * 100, 4),
     }
-
-
-def _remaining(row: BatchExecution, share: float) -> float | None:
-    """Seconds at the pace until now; None where there is none yet, 0 at the end."""
-    if row.finished_at is not None:
-        return 0.0
-    if row.started_at is None or not share:
-        return None
-    elapsed = (utc_now() - row.started_at).total_seconds()
-    return round(max(0.0, elapsed * (1 - share) / share), 1)
+    names = schemas.BATCH_DATA["properties"]
+    return {name: moment(told[name]) if isinstance(told[name], datetime) else told[name] for name in names}

@@ -10,8 +10,10 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from db.chains import LiveChain
+from db.batch_board import LiveBatch, read_answer
+from db.chains import LiveChain, now
 from db.keys import Keys
+from db.scripts import source
 
 from .gathered import GatheredGets
 
@@ -38,6 +40,7 @@ class AsyncBoard:
         # So few are under way at once that nobody need wait for a connection, which costs its time, too.
         self._polling: redis.asyncio.Redis = redis.asyncio.Redis.from_url(url, **_bounds())
         self._gets = GatheredGets(self._polling)
+        self._read_batch = self.client.register_script(source("batch_read"))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -88,6 +91,11 @@ class AsyncBoard:
             for text, (_, planned) in zip(found, places, strict=True)
             if text
         ]
+
+    async def batch(self, batch_id: str) -> LiveBatch | None:
+        """The batch as it is now; None for one that the board does not know."""
+        names = [self.keys.batch(batch_id), self.keys.batch_items(batch_id)]
+        return read_answer(await self._read_batch(keys=names, args=[now()]))
 
     async def texts(self, *names: str) -> list[bytes | None]:
         """The values of plain keys; None for one that is not there or holds something else."""

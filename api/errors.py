@@ -20,9 +20,12 @@ from falcon.errors import WebSocketDisconnected
 
 from callboard.errors import (
     BadInput,
+    BatchError,
     BoardUnavailable,
     ChainStateError,
     LedgerUnavailable,
+    StorageUnavailable,
+    UnknownBatch,
     UnknownChain,
     UnknownWorkflow,
     WorkflowError,
@@ -34,7 +37,14 @@ logger = logging.getLogger("callboard.api")
 
 #: Seconds after which a client may try again when a server of ours does not answer.
 RETRY_AFTER = 5
-_UNAVAILABLE = (LedgerUnavailable, BoardUnavailable, redis.RedisError, BrokerConnectionError, TimeoutError)
+_UNAVAILABLE = (
+    LedgerUnavailable,
+    BoardUnavailable,
+    StorageUnavailable,
+    redis.RedisError,
+    BrokerConnectionError,
+    TimeoutError,
+)
 _BY_STATUS = {
     400: "bad_request",
     401: "unauthorized",
@@ -95,6 +105,10 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         return error
     if isinstance(error, UnknownChain):
         return Refusal(404, "chain_not_found", "Chain not found")
+    if isinstance(error, UnknownBatch):
+        return Refusal(404, "batch_not_found", "Batch not found")
+    if isinstance(error, BatchError):
+        return Refusal(409, "batch_refused", str(error))
     if isinstance(error, ChainStateError):
         return Refusal(
             409, "chain_state", str(error), data={"status": error.status} if error.status else None
@@ -107,7 +121,9 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         return Refusal(400, "input_invalid", str(error))
     if isinstance(error, _UNAVAILABLE):
         store = "the database" if isinstance(error, LedgerUnavailable) else "Redis"
-        if isinstance(error, TimeoutError) and not isinstance(error, redis.RedisError):
+        if isinstance(error, StorageUnavailable):
+            store = "the storage"
+        elif isinstance(error, TimeoutError) and not isinstance(error, redis.RedisError):
             store = "a server"
         detail = f"{store} does not answer; try again in {RETRY_AFTER} seconds"
         return Refusal(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER)})

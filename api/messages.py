@@ -27,6 +27,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "workflows_read": ("워크플로 {count}개 조회 완료", "Read {count} workflows"),
     "batch_read": ("배치 '{batch_id}' 상태 조회 완료", "Read the status of batch '{batch_id}'"),
     "batches_read": ("배치 {count}개 조회 완료", "Read {count} batches"),
+    "batch_started": (
+        "배치 파이프라인 시작됨: {count}개 이미지",
+        "Batch pipeline started: {count} images",
+    ),
+    "batch_items_read": (
+        "배치 '{batch_id}'의 이미지 {count}개 조회 완료",
+        "Read {count} images of batch '{batch_id}'",
+    ),
     "token_made": ("토큰 발급 완료 ({seconds}초간 유효)", "Token made, good for {seconds} seconds"),
     # refusals
     "chain_not_found": ("체인을 찾을 수 없습니다", "The chain was not found"),
@@ -35,6 +43,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "job_not_found": ("작업을 찾을 수 없습니다", "The job was not found"),
     "video_not_found": ("비디오를 찾을 수 없습니다", "The video was not found"),
     "batch_not_found": ("배치를 찾을 수 없습니다", "The batch was not found"),
+    "batch_invalid": ("배치를 시작할 수 없습니다", "The batch cannot be started"),
+    "batch_refused": ("이 배치로는 할 수 없습니다", "This cannot be done with the batch"),
     "chain_state": ("체인의 현재 상태에서는 할 수 없습니다", "The chain's state forbids this"),
     "unknown_workflow": ("그런 워크플로가 없습니다", "There is no such workflow"),
     "workflow_unusable": ("워크플로를 실행할 수 없습니다", "The workflow cannot be run"),

@@ -125,6 +125,8 @@ def _responses(found: Operation, *, named: bool) -> dict[str, Any]:
             content = {falcon.MEDIA_JSON: {"schema": error}}
         elif schema is not None:
             content = {falcon.MEDIA_JSON: {"schema": schema}}
+            if found.other_media is not None:
+                content[found.other_media] = {"schema": {"type": "string"}}
         elif status == HTTPStatus.NO_CONTENT:
             content = {}
         else:

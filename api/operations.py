@@ -37,6 +37,7 @@ class Operation:
         answers: by status, a JSON Schema, or None where there is no JSON body.
         media: content type of an answer that is not JSON.
         headers: request headers that it looks at, with what they are for.
+        other_media: content type in which a good answer may come instead of JSON.
     """
 
     summary: str
@@ -47,6 +48,7 @@ class Operation:
     answers: Mapping[int, Schema | None] = field(default_factory=dict)
     media: str = falcon.MEDIA_JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    other_media: str | None = None
 
 
 def operation(summary: str, **contract: Any) -> Callable[[Responder], Responder]:

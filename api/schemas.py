@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from db.batch_items import STATES
 from db.models import ProcessStatus
 
 Schema = dict[str, Any]
@@ -125,6 +126,7 @@ VIDEO = closed(
     duration=nullable("number"),
     error_reason=nullable("string"),
 )
+_SECONDS = nullable("number", minimum=0, description="seconds; null while not known")
 BATCH_DATA = closed(
     batch_id=TEXT,
     batch_name=nullable("string"),
@@ -132,13 +134,44 @@ BATCH_DATA = closed(
     total_images=COUNT,
     completed_images=COUNT,
     failed_images=COUNT,
+    revoked_images=COUNT,
+    total_chunks=COUNT,
+    completed_chunks=COUNT,
+    failed_chunks=COUNT,
+    chunk_size=COUNT,
     progress_percentage=PERCENT,
+    created_at=MOMENT,
     started_at=MOMENT,
     finished_at=MOMENT,
-    estimated_time_remaining=nullable("number", minimum=0, description="seconds"),
+    images_per_second=nullable("number", minimum=0, description="of late; null while not known"),
+    estimated_time_remaining=_SECONDS,
+    estimated_time_remaining_p90=nullable(
+        "number", minimum=0, description="seconds; nine batches of ten end within them"
+    ),
+    source={"enum": ["redis", "ledger"]},
 )
 BATCH = envelope(BATCH_DATA)
+BATCH_STARTED = closed(success={"const": True}, data=closed(context_id=TEXT, message=TEXT))
 BATCHES = envelope({"type": "array", "items": BATCH_DATA})
+BATCH_ITEMS = envelope(
+    {
+        "type": "array",
+        "items": closed(
+            index=COUNT,
+            file_path=TEXT,
+            public_file_path=nullable("string"),
+            chain_id=nullable("string"),
+            status={"enum": list(STATES)},
+            stage=nullable("integer", minimum=1, description="where it failed or stands"),
+            stage_name=nullable("string"),
+            error=nullable("string", description="the first line"),
+            started_at=MOMENT,
+            finished_at=MOMENT,
+            retries=COUNT,
+        ),
+    },
+    total=COUNT,
+)
 
 STARTED = envelope(closed(chain_id=TEXT, workflow=TEXT), chain_id=TEXT)
 RESUMED = envelope(closed(chain_id=TEXT, resumed_from={"type": "integer", "minimum": 1}))
@@ -196,6 +229,74 @@ START_FORM: Schema = {
         "file": {"type": "string", "format": "binary", "description": "PNG, JPEG, TIFF or PDF"},
     },
     "required": ["workflow", "file"],
+    "additionalProperties": False,
+}
+#: What a batch is, beside its files. Bounds of numbers hold for numbers only, patterns for texts.
+BATCH_OPTIONS: dict[str, Schema] = {
+    "batch_name": {"type": "string", "minLength": 1, "maxLength": 255, "description": "for people"},
+    "workflow": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "default": "cr_extract_workflow",
+        "description": "what each file goes through",
+    },
+    "chunk_size": {
+        "type": ["integer", "string"],
+        "minimum": 1,
+        "maximum": 1000,
+        "pattern": "^auto$",
+        "default": 10,
+        "description": "files of a chunk",
+    },
+    "priority": {"enum": ["high", "default", "low"], "default": "default"},
+    "window": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "chunks under way"},
+    "options": {"type": "object", "description": "`options` of each chain's input"},
+    "success_threshold": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 1.0,
+        "description": "share of the images that must succeed",
+    },
+}
+_PATHS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
+#: Which of ``file_paths`` and ``prefix`` there is, is looked at apart from it: that can be said more clearly.
+BATCH_FIELDS: Schema = {
+    "type": "object",
+    "properties": {
+        **BATCH_OPTIONS,
+        "file_paths": {**_PATHS, "description": "URLs under the storage or INPUT_ROOTS"},
+        "public_file_paths": {**_PATHS, "description": "as many, in the same order"},
+        "prefix": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 2000,
+            "description": "a whole folder under the storage or in INPUT_ROOTS, such as s3://bucket/scans/",
+        },
+        "pattern": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "description": "of the names below the prefix; images and PDFs unless given",
+        },
+    },
+    "required": ["batch_name"],
+    "additionalProperties": False,
+}
+BATCH_BODY: Schema = {**BATCH_FIELDS, "oneOf": [{"required": ["file_paths"]}, {"required": ["prefix"]}]}
+BATCH_FORM: Schema = {
+    "type": "object",
+    "properties": {
+        **BATCH_OPTIONS,
+        "options": {"type": "string", "description": "JSON object"},
+        "files": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "format": "binary", "description": "PNG, JPEG, TIFF or PDF"},
+        },
+    },
+    "required": ["batch_name", "files"],
     "additionalProperties": False,
 }
 RESUME_BODY: Schema = {

@@ -24,6 +24,26 @@ _MOMENT = {"type": "string", "format": "date-time", "description": "a moment, IS
 _TEXT = {"type": "string", "maxLength": 255}
 
 
+def paging() -> dict[str, schemas.Schema]:
+    """The query parameters ``limit`` and ``offset``."""
+    return {
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": LARGEST_PAGE,
+            "default": 100,
+            "description": f"a number from 1 to {LARGEST_PAGE}",
+        },
+        "offset": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": DEEPEST_OFFSET,
+            "default": 0,
+            "description": f"a number from 0 to {DEEPEST_OFFSET}",
+        },
+    }
+
+
 class Status:
     """One chain with its tasks."""
 
@@ -53,20 +73,7 @@ class History:
     @operation(
         "Chains, newest first; the header X-Next-Cursor leads to the page after",
         query={
-            "limit": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": LARGEST_PAGE,
-                "default": 100,
-                "description": f"a number from 1 to {LARGEST_PAGE}",
-            },
-            "offset": {
-                "type": "integer",
-                "minimum": 0,
-                "maximum": DEEPEST_OFFSET,
-                "default": 0,
-                "description": f"a number from 0 to {DEEPEST_OFFSET}; go deeper by cursor",
-            },
+            **paging(),
             "cursor": {"type": "string", "maxLength": 100, "description": "X-Next-Cursor of the page before"},
             "status": {"type": "string", "enum": schemas.CHAIN_STATUSES},
             "workflow": _TEXT,

@@ -10,8 +10,10 @@ from typing import Any
 
 _HOMES = {
     "Workflow": "actors.workflow",
+    "batch_items": "actors.batch_items",
     "batch_status": "actors.batches",
     "current_stage": "actors.progress",
+    "files_under": "actors.batch_files",
     "parallel": "actors.workflow",
     "progress": "actors.progress",
     "publish_progress": "actors.progress",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import __version__
+from .batch_items import batch_items
 from .errors import CallboardError
 from .settings import Settings, without_password
 from .terminal import (
@@ -194,6 +195,9 @@ def batch(
     show({"batch_id": batch_id}, batch_id, as_json)
     if follow:
         raise typer.Exit(0 if follow_batch(application, batch_id, as_json) else 1)
+
+
+commands.command()(batch_items)
 
 
 @commands.command()

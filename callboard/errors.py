@@ -13,6 +13,7 @@
     │   └── UnknownBatch         neither board nor ledger knows the batch
     ├── BoardUnavailable         Redis does not answer
     ├── LedgerUnavailable        the database does not answer
+    ├── StorageUnavailable       a storage does not answer, or does not let us in
     └── StageError               what a stage may raise about its own work
         ├── WorkerDied           too many workers have died while they ran the stage
         ├── BadInput             the input cannot be processed; a retry cannot help
@@ -114,6 +115,10 @@ class BoardUnavailable(CallboardError):
 
 class LedgerUnavailable(CallboardError):
     """The database does not answer; nothing was started."""
+
+
+class StorageUnavailable(CallboardError):
+    """A storage does not answer, or does not let us in; nothing was started."""
 
 
 class StageError(CallboardError):

@@ -25,8 +25,6 @@ INTERVAL = 0.1
 OUTAGE_SECONDS = 60.0
 #: Seconds that a chain waits before we look whether any worker is there.
 PATIENCE = 3.0
-#: Milliseconds since its last word for which a worker's recorder counts as alive.
-ALIVE = 10_000
 ENDED = ("SUCCESS", "FAILURE", "REVOKED")
 
 
@@ -82,20 +80,6 @@ def show_chain(status: StatusManager, chain_id: str, *, as_json: bool) -> bool:
         console.print(view.progress)
     _print_outcome(chain, as_json)
     return chain.status not in ("FAILURE", "REVOKED")
-
-
-def workers_alive(board: Board) -> int:
-    """The number of worker processes that have been heard of in the last seconds.
-
-    Raises:
-        redis.RedisError: Redis does not answer.
-    """
-    # A recorder rides along with each worker, whatever the broker.
-    try:
-        recorders: Any = board.clients.get().xinfo_consumers(board.keys.events, board.keys.recorders)
-    except redis.ResponseError:  # no stream, or no group yet
-        return 0
-    return sum(recorder["idle"] < ALIVE for recorder in recorders)
 
 
 def _view(status: StatusManager, console: Console, as_json: bool) -> tuple[View, AbstractContextManager[Any]]:
@@ -178,11 +162,13 @@ class _WaitsForWorkers:
         if time.monotonic() < self._look_at:
             return
         self._done = True
+        from db.workers import Workers  # noqa: PLC0415 (loads the board)
+
         try:
-            alive = workers_alive(self._board)
+            known = Workers(self._board.clients, self._board.keys).known()
         except redis.RedisError:
             return
-        if not alive:
+        if not any(worker.alive_for for worker in known):
             _note("the chain waits, and no worker runs: `callboard up` starts one")
 
 

@@ -14,7 +14,7 @@ Fields of the hash: ``facts`` and ``segments`` (JSON, see :class:`~db.batch_fact
 (chunks that have been let go, in order), ``turn`` (how many releases there have been), ``revoked`` (why it
 was called off), ``look``, ``resend`` and ``resize`` (milliseconds at which open chains and chunks are looked
 for that have been lost, and at which chunks may get another size), ``started`` and ``finished`` (epoch
-seconds), ``seq``.
+seconds), ``seq``, ``pace`` (``db/batch_pace.py``).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from .batch_facts import BatchFacts
+from .batch_pace import NO_PACE, Estimate, Pace, estimate
 from .chains import encode, now
 from .keys import FINAL_STATE_TTL, Keys
 from .models import ProcessStatus
@@ -88,6 +89,7 @@ class LiveBatch:
         look, resend, resize: milliseconds at which lost chains, and lost chunks, are looked for, and at which
             chunks may get another size.
         started, finished: epoch seconds, None before.
+        pace: samples of its counts.
     """
 
     seq: int
@@ -101,6 +103,7 @@ class LiveBatch:
     resize: int
     started: float | None
     finished: float | None
+    pace: Pace = NO_PACE
 
     @property
     def counts(self) -> Counts:
@@ -158,6 +161,39 @@ class LiveBatch:
             return ProcessStatus.SUCCESS
         return ProcessStatus.FAILURE if counts.failed else ProcessStatus.REVOKED
 
+    def estimate(self, moment: float) -> Estimate | None:
+        """How long it will take from a moment (epoch seconds) on; None while that is not known."""
+        counts = self.counts
+        left = counts.open + counts.new
+        return estimate(self.pace, moment, self.facts.images - left, left)
+
+
+def read_answer(answer: Any) -> LiveBatch | None:
+    """What ``batch_read.lua`` has returned."""
+    if not answer:
+        return None
+    seq, listed, letters = answer
+    flat = listed if isinstance(listed, list) else [one for pair in listed.items() for one in pair]
+    found = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    told = json.loads(found["facts"])
+    if "segments" in found:
+        told["segments"] = json.loads(found["segments"])
+    facts = BatchFacts(**told)
+    return LiveBatch(
+        seq=seq,
+        facts=facts,
+        letters=letters[: facts.images].ljust(facts.images, NEW),
+        released=int(found["released"]),
+        turn=int(found.get("turn", 0)),
+        revoked=found.get("revoked"),
+        look=int(found.get("look", 0)),
+        resend=int(found.get("resend", 0)),
+        resize=int(found.get("resize", 0)),
+        started=float(found["started"]) if "started" in found else None,
+        finished=float(found["finished"]) if "finished" in found else None,
+        pace=Pace.from_json(found.get("pace")),
+    )
+
 
 class BatchBoard:
     """Reads and changes batches on the board. Every method may raise ``redis.RedisError``."""
@@ -186,29 +222,7 @@ class BatchBoard:
 
     def read(self, batch_id: str) -> LiveBatch | None:
         """The batch as it is now; None when it is not on the board."""
-        answer = self._run("batch_read", self._keys(batch_id)[:2], now())
-        if not answer:
-            return None
-        seq, listed, letters = answer
-        flat = listed if isinstance(listed, list) else [one for pair in listed.items() for one in pair]
-        found = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-        told = json.loads(found["facts"])
-        if "segments" in found:
-            told["segments"] = json.loads(found["segments"])
-        facts = BatchFacts(**told)
-        return LiveBatch(
-            seq=seq,
-            facts=facts,
-            letters=letters[: facts.images].ljust(facts.images, NEW),
-            released=int(found["released"]),
-            turn=int(found.get("turn", 0)),
-            revoked=found.get("revoked"),
-            look=int(found.get("look", 0)),
-            resend=int(found.get("resend", 0)),
-            resize=int(found.get("resize", 0)),
-            started=float(found["started"]) if "started" in found else None,
-            finished=float(found["finished"]) if "finished" in found else None,
-        )
+        return read_answer(self._run("batch_read", self._keys(batch_id)[:2], now()))
 
     def release(self, batch_id: str, live: LiveBatch, onwards: int, again: Sequence[int] = ()) -> list[int]:
         """Let chunks go, up to a number of them, and others once more.
@@ -265,10 +279,10 @@ class BatchBoard:
         new, retries = map(int, counts or (0, 0))
         return said.decode(), new, retries
 
-    def close(self, batch_id: str) -> bool:
-        """Note a batch's end. Returns False where a chain of it has been resumed meanwhile."""
+    def close(self, batch_id: str, finished: float) -> bool:
+        """Note a batch's end, at that moment. Returns False where a chain was resumed meanwhile."""
         keys = [*self._keys(batch_id), self.keys.batches_waiting]
-        return bool(self._run("batch_close", keys, batch_id, now(), FINAL_STATE_TTL))
+        return bool(self._run("batch_close", keys, batch_id, repr(finished), FINAL_STATE_TTL))
 
     def forget(self, batch_id: str) -> None:
         """Take a batch off the board."""
@@ -284,7 +298,11 @@ class BatchBoard:
 
     def set_moment(self, batch_id: str, field: str, seconds: float) -> None:
         """Set ``look``, ``resend`` or ``resize`` to so many seconds from now."""
-        self.clients.get().hset(self.keys.batch(batch_id), field, milliseconds(seconds))
+        self.note(batch_id, field, milliseconds(seconds))
+
+    def note(self, batch_id: str, field: str, value: Any) -> None:
+        """Set a field of a batch that is on the board."""
+        self._run("batch_note", [self.keys.batch(batch_id)], field, value)
 
     def is_open(self, batch_ids: Sequence[str]) -> list[bool]:
         """Whether each of these batches is on the board, and has not ended there."""

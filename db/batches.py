@@ -33,8 +33,8 @@ def create(
     facts: BatchFacts,
     options: dict[str, Any],
     items: Sequence[Item],
-) -> None:
-    """Insert the rows of a batch and of its chunks, all or none.
+) -> bool:
+    """Insert the rows of a batch and of its chunks, all or none. Returns False where one of that id is there.
 
     Raises:
         LedgerUnavailable: the database did not answer.
@@ -62,9 +62,11 @@ def create(
         for number, first in enumerate(range(0, len(items), facts.piece))
     ]
     with session(database), database.atomic():
-        BatchExecution.insert(row).execute(database)
+        if not BatchExecution.insert(row).on_conflict_ignore().as_rowcount().execute(database):
+            return False
         for start in range(0, len(chunks), _ROWS_PER_INSERT):
             BatchChunk.insert_many(chunks[start : start + _ROWS_PER_INSERT]).execute(database)
+    return True
 
 
 def withdraw(database: peewee.Database, batch_id: str) -> bool:
@@ -98,13 +100,13 @@ def facts_of(row: BatchExecution) -> BatchFacts | None:
     )
 
 
-def items_of(database: peewee.Database, batch_id: str, facts: BatchFacts, chunk: int) -> list[Item]:
-    """What a chunk holds; empty when there is no such chunk."""
-    pieces = facts.pieces_of(chunk)
+def items_of(database: peewee.Database, batch_id: str, first: int, last: int | None = None) -> list[Item]:
+    """What rows of a batch's chunks hold, from one number to another (see ``BatchFacts.pieces_of``)."""
+    number: Any = BatchChunk.number
     query = (
         BatchChunk.select()
-        .where(BatchChunk.batch_id == batch_id, BatchChunk.number.between(pieces.start, pieces.stop - 1))
-        .order_by(BatchChunk.number)
+        .where(BatchChunk.batch_id == batch_id, number.between(first, first if last is None else last))
+        .order_by(number)
     )
     return [(path, public) for row in read_rows(database, query) for path, public in row.items]
 
@@ -224,10 +226,11 @@ def record(
     """
     batch: Any = BatchExecution
     pieces = [piece for chunk in live.failed_chunks() for piece in live.facts.pieces_of(chunk)]
+    cut = {"segments": live.facts.segments or None} if live.facts.auto else {}
     whole = database.atomic() if pieces or cleared or live.revoked is not None else nullcontext()
     with session(database), whole:
         is_newest = (
-            batch.update(**values_of(live, finished), seq=live.seq)
+            batch.update(**values_of(live, finished), **cut, seq=live.seq)
             .where(batch.batch_id == batch_id, batch.seq < live.seq)
             .execute(database)
         )
@@ -251,9 +254,7 @@ def values_of(live: LiveBatch, finished: float | None) -> dict[str, Any]:
     """The columns of a batch's row that change, as a reading of the board has them."""
     counts: Counts = live.counts
     complete, failed, _ = live.chunk_counts()
-    cut = {"segments": live.facts.segments or None} if live.facts.auto else {}
     return {
-        **cut,
         "status": live.status.value,
         "completed_images": counts.succeeded,
         "failed_images": counts.failed,

@@ -91,10 +91,14 @@ def batch(database: peewee.Database, batch_id: str) -> BatchExecution | None:
     return rows[0] if rows else None
 
 
-def batches(database: peewee.Database, *, limit: int) -> list[BatchExecution]:
-    """The newest batches."""
+def batches(
+    database: peewee.Database, *, limit: int, offset: int = 0, status: str | None = None
+) -> list[BatchExecution]:
+    """The newest batches; ``status``: only those that have it in the ledger."""
     query = BatchExecution.select().order_by(BatchExecution.created_at.desc(), BatchExecution.id.desc())
-    return read_rows(database, query.limit(limit))
+    if status is not None:
+        query = query.where(BatchExecution.status == status)
+    return read_rows(database, query.limit(limit).offset(offset))
 
 
 def _conditions(filters: Filters, cursor: str | None) -> list[Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 #: Seconds that the live state stays readable after a chain's end.
 FINAL_STATE_TTL = 3600
+#: The same for a chain of a batch that the ledger has: an hour of them would fill Redis.
+BATCH_CHAIN_TTL = 15
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from dramatiq.middleware import Middleware
 
 from callboard.errors import LedgerUnavailable
 from db.events import Entry, Event, newest
-from db.keys import Keys
+from db.keys import BATCH_CHAIN_TTL, Keys
 from db.ledger import Ledger
 from db.redis_client import connect
+from db.scripts import source
 
 #: Events that one transaction takes.
 BATCH = 5000
@@ -62,6 +63,7 @@ class Recorder(threading.Thread):
         self.linger = linger
         self.consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._redis = connect(url)
+        self._shed_script: Any = self._redis.register_script(source("shed"))
         self._stop_asked = threading.Event()
         self._next_claim = 0.0
         self._in_outage = False
@@ -135,6 +137,7 @@ class Recorder(threading.Thread):
                 )
         self.ledger.record(events)
         self._settle([entry_id for entry_id, _ in entries])
+        self._shed(events)
         return len(entries)
 
     def _read(self, block: float) -> list[Entry]:
@@ -189,6 +192,21 @@ class Recorder(threading.Thread):
         pipe.xack(self.keys.events, self.keys.recorders, *ids)
         pipe.xdel(self.keys.events, *ids)
         pipe.execute()
+
+    def _shed(self, events: list[Event]) -> None:
+        """Let ended chains of batches off the board: a batch of thousands would fill it for an hour."""
+        ended = {
+            event.chain_id: event.seq
+            for event in events
+            if event.chain and event.chain.batch_id and event.chain.finished_at
+        }
+        keys = [
+            key
+            for chain_id in ended
+            for key in (self.keys.live(chain_id), self.keys.array(chain_id), self.keys.messages(chain_id))
+        ]
+        if keys:
+            self._shed_script(keys, [BATCH_CHAIN_TTL, *ended.values()])
 
     def _leave(self) -> None:
         """Take this recorder out of the group, unless it holds events that another must claim."""

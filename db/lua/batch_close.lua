@@ -1,10 +1,10 @@
--- batch_close: a batch has ended, unless one of its chains has been resumed since it was read.
+-- batch_close: a batch has ended, unless one of its chains has been resumed since it was read, or Redis emptied.
 --
 -- KEYS: batch, its items, open batches, batches with chunks to release
--- ARGV: batch id, now, seconds that it stays readable
--- Returns: 1, or 0 when it has not ended
+-- ARGV: batch id, moment of its end, seconds that it stays readable
+-- Returns: 1, or 0 when it has not ended or is not on the board
 
-if (redis.call("GET", KEYS[2]) or ""):find("[%zpqnw]") then
+if redis.call("EXISTS", KEYS[1]) == 0 or (redis.call("GET", KEYS[2]) or ""):find("[%zpqnw]") then
     return 0
 end
 redis.call("HSETNX", KEYS[1], "finished", ARGV[2])

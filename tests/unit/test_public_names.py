@@ -15,8 +15,10 @@ HEAVY = ("actors", "api", "db", "middleware", "dramatiq", "peewee", "redis")
 def test_the_public_names_are_these() -> None:
     assert sorted(callboard.__all__) == [
         "Workflow",
+        "batch_items",
         "batch_status",
         "current_stage",
+        "files_under",
         "parallel",
         "progress",
         "publish_progress",

@@ -263,6 +263,23 @@ def test_a_batch_is_followed_to_its_end(house: Shell) -> None:
     assert (last["batch_id"], last["status"]) == (first["batch_id"], "SUCCESS")
     assert (last["completed_images"], last["total_images"], last["completed_chunks"]) == (5, 5, 3)
 
+    items = house.json_lines("batch-items", first["batch_id"], "--status", "completed")
+    assert [(item["index"], Path(item["file_path"]).name) for item in items] == [
+        (number, f"{number}.png") for number in range(5)
+    ]
+    printed = house.call("batch-items", first["batch_id"], "--csv").stdout.splitlines()
+    assert printed[0].startswith("index,file_path,public_file_path,chain_id,status,stage,stage_name,error,")
+    assert len(printed) == 6
+    words = house.call("batch-items", first["batch_id"]).stdout.splitlines()
+    assert words[0] == f"0 {folder}/0.png: completed"
+    assert house.call("batch-items", first["batch_id"], "--status", "failed").stdout == ""
+
+
+def test_images_of_no_batch(house: Shell) -> None:
+    for arguments, words in ((("none",), "no batch 'none'"), (("none", "--status", "x"), "status: read 'x'")):
+        refused = house.call("batch-items", *arguments)
+        assert (refused.returncode, words in refused.stderr, refused.stdout) == (2, True, "")
+
 
 def test_a_batch_that_cannot_start(house: Shell) -> None:
     before = chains(house)

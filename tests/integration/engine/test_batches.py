@@ -18,9 +18,9 @@ from actors.batch_driver import BatchDriver, advance, send_chunks
 from actors.batch_revoke import revoke_batch
 from actors.batches import batch_status
 from actors.sweep import Sweep
-from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch, UnknownWorkflow
+from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch
 from db.batches import chain_id_of
-from db.models import BatchChunk, BatchExecution, ChainExecution
+from db.models import BatchChunk, BatchExecution
 from db.workers import WorkerFacts, Workers
 
 Work = Callable[..., Worker]
@@ -303,47 +303,6 @@ def test_unknown_batches(shop: Shop) -> None:
         batch_status("none", application=shop.application)
     with pytest.raises(UnknownBatch):
         revoke_batch("none", application=shop.application)
-
-
-def test_bad_input_starts_nothing(shop: Shop) -> None:
-    one = shop.files(1)
-    folder = str(shop.folder)
-    refused: list[tuple[dict[str, Any], str]] = [
-        ({"files": []}, "at least one file"),
-        ({"files": one * 2}, "named twice"),
-        ({"files": [*one, f"{folder}/./image-0.png"]}, "named twice"),
-        ({"files": [f"{folder}/none.png"]}, "no such file"),
-        ({"files": [folder]}, "a folder"),
-        ({"files": one[0]}, "one text"),
-        ({"files": [3]}, "is no path"),
-        ({"chunk_size": 0}, "chunk_size: read 0"),
-        ({"chunk_size": 1_000_000}, "from 1 to 1000"),
-        ({"chunk_size": "10"}, "chunk_size"),
-        ({"window": 0}, "window"),
-        ({"priority": "urgent"}, "high, default, low"),
-        ({"success_threshold": 2}, "success_threshold"),
-        ({"options": {"a": object()}}, "not JSON"),
-        ({"options": [1]}, "an object"),
-        ({"public_file_paths": []}, "one for each"),
-    ]
-    for arguments, message in refused:
-        given = {"files": one, **arguments}
-        with pytest.raises(BatchError, match=message):
-            shop.start(given.pop("files"), **given)
-    for name in ("", "x" * 10_000, "a\0b"):
-        with pytest.raises(BatchError, match="batch_name"):
-            batches.start_batch_pipeline(name, one, workflow="small", application=shop.application)
-    with pytest.raises(UnknownWorkflow, match="nothing"):
-        batches.start_batch_pipeline("a", one, workflow="nothing", application=shop.application)
-    assert (shop.count(BatchExecution), shop.count(BatchChunk), shop.count(ChainExecution)) == (0, 0, 0)
-    assert shop.application.board.clients.get().zcard(shop.application.board.keys.batches) == 0
-
-
-def test_an_unreadable_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whoever runs the tests may be root, who can read everything.
-    monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(BatchError, match="cannot be read"):
-        shop.start(shop.files(1))
 
 
 def test_without_redis_nothing_is_left(private_redis: Any, build_application: Any, tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ from dramatiq import Worker
 from servers import PostgresServer
 from waiting import wait_until
 
+from actors import control
 from actors.workflow import Workflow, stage
+from db.keys import BATCH_CHAIN_TTL
 from db.models import ChainExecution, TaskLog
+from db.scripts import source
 from middleware.recorder import Recorder
 
 Work = Callable[..., Worker]
@@ -140,3 +143,43 @@ def test_what_a_recorder_has_in_hand_outlives_an_emptied_redis(
     private_postgres.start()
     wait_until(lambda: TaskLog.select().count(application.database) == 2, 20)
     recorder.stop()
+
+
+def test_a_batch_s_chain_leaves_the_board_when_the_ledger_has_it(build_application: Any, work: Work) -> None:
+    application = build_application()
+    workflow = two_stages()
+    control.start_named(workflow, {"batch.0": {"n": 0}, "batch.1": {"n": 1}}, batch_id="batch")
+    alone = workflow.start({})
+    work(application)
+    assert [ended(application, chain_id).status for chain_id in ("batch.0", "batch.1", alone)] == [
+        "SUCCESS"
+    ] * 3
+    recorded(application)
+    client, keys = application.board.clients.get(), application.board.keys
+    for chain_id in ("batch.0", "batch.1"):
+        left = [keys.live(chain_id), keys.array(chain_id), keys.messages(chain_id)]
+        wait_until(lambda left=left: all(0 < client.ttl(key) <= BATCH_CHAIN_TTL for key in left))
+        check_stores(application, chain_id)
+        client.unlink(*left)
+        from_ledger = application.status.find(chain_id)
+        assert from_ledger is not None
+        assert from_ledger.status == "SUCCESS"
+    assert client.ttl(keys.live(alone)) > BATCH_CHAIN_TTL
+    # One that goes on meanwhile stays.
+    control.resume("batch.0", from_stage=2, application=application)
+    assert ended(application, "batch.0").final_result == {"n": 0}
+
+
+def test_a_chain_that_went_on_meanwhile_is_not_shed(build_application: Any, work: Work) -> None:
+    application = build_application()
+    control.start_named(two_stages(), {"batch.0": {}}, batch_id="batch")
+    work(application)
+    ended(application, "batch.0")
+    control.resume("batch.0", from_stage=1, application=application)
+    client, keys = application.board.clients.get(), application.board.keys
+    live = application.board.chain("batch.0")
+    assert live is not None
+    ended(application, "batch.0")
+    own = [keys.live("batch.0"), keys.array("batch.0"), keys.messages("batch.0")]
+    shed = client.register_script(source("shed"))
+    assert shed(own, [60, live.state["seq"]]) == 0
