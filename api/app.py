@@ -15,6 +15,7 @@ from db.keys import Keys
 
 from . import openapi
 from .auth import Access
+from .batch_control import RetryFailed, RevokeBatch
 from .batch_items import BatchItems
 from .batch_start import Batches
 from .batches import Batch
@@ -144,6 +145,8 @@ def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits, metri
     app.add_route("/pipeline/batch", Batches(house, places, limits))
     app.add_route("/pipeline/batch/{batch_id}", Batch(house))
     app.add_route("/pipeline/batch/{batch_id}/items", BatchItems(house))
+    app.add_route("/pipeline/batch/{batch_id}/retry-failed", RetryFailed(house, body_limit))
+    app.add_route("/pipeline/batch/{batch_id}/revoke", RevokeBatch(house, body_limit))
     app.add_route("/pipeline/{chain_id}/resume", Resume(house, body_limit))
     app.add_route("/pipeline/{chain_id}/revoke", Revoke(house, body_limit))
     app.add_route("/api/v1/jobs/{job_id}", Job(house))

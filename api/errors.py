@@ -21,6 +21,7 @@ from falcon.errors import WebSocketDisconnected
 from callboard.errors import (
     BadInput,
     BatchError,
+    BatchStateError,
     BoardUnavailable,
     ChainStateError,
     LedgerUnavailable,
@@ -99,7 +100,7 @@ def request_id(request: falcon.Request) -> str:
     return found
 
 
-def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind of error)
+def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911, PLR0912 (one line a kind of error)
     """What the client is told of an error."""
     if isinstance(error, Refusal):
         return error
@@ -107,6 +108,8 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         return Refusal(404, "chain_not_found", "Chain not found")
     if isinstance(error, UnknownBatch):
         return Refusal(404, "batch_not_found", "Batch not found")
+    if isinstance(error, BatchStateError):
+        return Refusal(409, "batch_state", str(error), data={"status": error.status})
     if isinstance(error, BatchError):
         return Refusal(409, "batch_refused", str(error))
     if isinstance(error, ChainStateError):

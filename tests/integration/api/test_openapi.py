@@ -25,6 +25,8 @@ ROWS = {
     "/pipeline/{chain_id}/revoke": {"post"},
     "/pipeline/batch": {"get", "post"},
     "/pipeline/batch/{batch_id}": {"get"},
+    "/pipeline/batch/{batch_id}/retry-failed": {"post"},
+    "/pipeline/batch/{batch_id}/revoke": {"post"},
     "/pipeline/batch/{batch_id}/items": {"get"},
     "/api/v1/jobs/{job_id}/": {"get"},
     "/media/videos/{video_id}/": {"get"},
