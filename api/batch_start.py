@@ -120,7 +120,7 @@ class Batches(batches.Batches):
         roots = self._house.application.settings.input_roots
         with _refusing():
             found = files_under(self._places.check_prefix(prefix, roots), pattern)
-        if found[0].startswith("file://"):
+        if "://" not in found[0]:
             # A link in the folder may lead out of it.
             return self._start(self._places.check_input({**asked, "file_paths": list(found)}), key)
         return self._start({**asked, "file_paths": found}, key)
