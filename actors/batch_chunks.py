@@ -13,7 +13,7 @@ from callboard.errors import ChainStateError
 from db import batches
 from db.batch_board import FAILED_UNSTARTED, LETTERS, NEW, LiveBatch
 
-from . import control
+from . import batch_callbacks, control
 from .application import Application, application_of
 from .batch_driver import CHUNK_ACTOR, CHUNK_QUEUE, BatchDriverThread, advance
 
@@ -46,6 +46,7 @@ def declare(broker: Broker) -> Actor[..., Any]:
         on_retry_exhausted=FAILED_ACTOR,
     )(process_chunk_task)
     dramatiq.actor(actor_name=FAILED_ACTOR, queue_name=CHUNK_QUEUE, broker=broker)(chunk_failed)
+    batch_callbacks.declare(broker)
     broker.add_middleware(BatchDriverThread(application))
     return declared
 

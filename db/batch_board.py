@@ -9,8 +9,8 @@ A chain writes its letter in the transition in which it starts or ends (``tell_b
 
 Fields of the hash: ``facts`` (JSON, see :class:`BatchFacts`), ``released`` (chunks that have been let go, in
 order), ``revoked`` (why it was called off), ``look`` and ``resend`` (milliseconds at which open chains and
-chunks are looked for that have been lost), ``started`` and ``finished`` (epoch seconds), ``seq``, ``pace``
-(``db/batch_pace.py``).
+chunks are looked for that have been lost), ``started``, ``ending`` and ``finished`` (epoch seconds), ``seq``,
+``pace`` (``db/batch_pace.py``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import json
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .batch_pace import NO_PACE, Estimate, Pace, estimate
-from .chains import encode, now
-from .keys import FINAL_STATE_TTL, Keys
+from .chains import Transition, encode, now
+from .keys import CALLED_TTL, FINAL_STATE_TTL, Keys
 from .models import ProcessStatus
 from .redis_client import ThreadClients
 from .scripts import script
@@ -41,7 +41,10 @@ PRIORITIES = ("high", "default", "low")
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """What does not change in a batch's life. ``by``: who asked; ``window``: 0 follows the workers."""
+    """What does not change in a batch's life. ``by``: who asked; ``window``: 0 follows the workers.
+
+    ``callbacks``: event → actor or URL; ``private_webhooks``: whether the URLs may lead to private addresses.
+    """
 
     name: str
     workflow: str
@@ -52,6 +55,8 @@ class BatchFacts:
     success_threshold: float
     created: float
     by: str | None = None
+    callbacks: dict[str, str] = field(default_factory=dict)
+    private_webhooks: bool = True
 
     @property
     def chunks(self) -> int:
@@ -99,6 +104,7 @@ class LiveBatch:
         revoked: why it was called off; None where it was not.
         look, resend: milliseconds at which lost chains, and lost chunks, are looked for.
         started, finished: epoch seconds, None before.
+        ending: when it was first found that all of it had ended; the end is noted as of then.
         pace: samples of its counts.
     """
 
@@ -111,6 +117,7 @@ class LiveBatch:
     resend: int
     started: float | None
     finished: float | None
+    ending: float | None = None
     pace: Pace = NO_PACE
 
     @property
@@ -180,6 +187,7 @@ def read_answer(answer: Any) -> LiveBatch | None:
         resend=int(found.get("resend", 0)),
         started=float(found["started"]) if "started" in found else None,
         finished=float(found["finished"]) if "finished" in found else None,
+        ending=float(found["ending"]) if "ending" in found else None,
         pace=Pace.from_json(found.get("pace")),
     )
 
@@ -205,8 +213,8 @@ class BatchBoard:
             fields: of the hash, beside the facts.
         """
         arguments: list[Any] = ["facts", encode(asdict(facts))]
-        for field, value in fields.items():
-            arguments += [field, value]
+        for name, value in fields.items():
+            arguments += [name, value]
         return bool(self._run("batch_post", self._keys(batch_id), batch_id, letters, *arguments))
 
     def read(self, batch_id: str) -> LiveBatch | None:
@@ -228,10 +236,28 @@ class BatchBoard:
         answer: bytes = self._run("batch_revoke", self._keys(batch_id), batch_id, reason, images)
         return answer.decode()
 
-    def close(self, batch_id: str, finished: float) -> bool:
-        """Note a batch's end, at that moment. Returns False where a chain was resumed meanwhile."""
-        keys = [*self._keys(batch_id), self.keys.batches_waiting]
-        return bool(self._run("batch_close", keys, batch_id, repr(finished), FINAL_STATE_TTL))
+    def close(self, batch_id: str, finished: float, called: Sequence[str] = ()) -> Transition:
+        """The transition that notes a batch's end at that moment, unless a chain of it was resumed meanwhile.
+
+        Parameters:
+            called: ids of messages that go out with it, where that is one step.
+        """
+        keys = [*self._keys(batch_id), self.keys.batches_waiting, self.keys.called("")]
+        return Transition(
+            "batch_close", keys, [batch_id, repr(finished), FINAL_STATE_TTL, CALLED_TTL, *called]
+        )
+
+    def was_called(self, message_ids: Sequence[str]) -> list[bool]:
+        """Whether the message of a callback was sent of late."""
+        pipe = self.clients.get().pipeline(transaction=False)
+        for message_id in message_ids:
+            pipe.exists(self.keys.called(message_id))
+        return [bool(found) for found in pipe.execute()] if message_ids else []
+
+    def note_called(self, message_ids: Sequence[str]) -> None:
+        """Note that messages of callbacks were sent."""
+        for message_id in message_ids:
+            self.clients.get().set(self.keys.called(message_id), 1, ex=CALLED_TTL)
 
     def forget(self, batch_id: str) -> None:
         """Take a batch off the board."""

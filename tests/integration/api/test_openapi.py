@@ -26,6 +26,8 @@ ROWS = {
     "/pipeline/batch": {"get", "post"},
     "/pipeline/batch/{batch_id}": {"get"},
     "/pipeline/batch/{batch_id}/items": {"get"},
+    "/pipeline/batch/{batch_id}/statistics": {"get"},
+    "/pipeline/batch/statistics": {"get"},
     "/api/v1/jobs/{job_id}/": {"get"},
     "/media/videos/{video_id}/": {"get"},
     "/api/runs/{run_id}": {"get"},
