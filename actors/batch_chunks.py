@@ -16,7 +16,7 @@ from callboard.errors import ChainStateError, UnknownChain
 from db import batches
 from db.batch_board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
 
-from . import control
+from . import batch_callbacks, control
 from .application import Application, application_of
 from .batch_driver import CHUNK_ACTOR, CHUNK_QUEUE, BatchDriverThread, advance
 
@@ -49,6 +49,7 @@ def declare(broker: Broker) -> Actor[..., Any]:
         on_retry_exhausted=FAILED_ACTOR,
     )(process_chunk_task)
     dramatiq.actor(actor_name=FAILED_ACTOR, queue_name=CHUNK_QUEUE, broker=broker)(chunk_failed)
+    batch_callbacks.declare(broker)
     broker.add_middleware(BatchDriverThread(application))
     return declared
 

@@ -26,6 +26,7 @@ from db.workers import Workers
 
 from . import control
 from .application import Application
+from .batch_callbacks import messages_at_end, send_lost
 from .batch_pace import note_pace
 
 #: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
@@ -116,6 +117,7 @@ def _restore(application: Application, batch_id: str) -> bool:
     if row.started_at is not None:
         fields["started"] = repr(to_epoch(row.started_at))
     if row.finished_at is not None:
+        # It does not end once more, unless a chain of it was resumed.
         fields["finished"] = repr(to_epoch(row.finished_at))
     application.batches.post(batch_id, facts, letters, fields)
     return True
@@ -249,11 +251,25 @@ def record(application: Application, batch_id: str, *, cleared: bool = False) ->
         return
     finished = None
     if live.counts.ended:
-        finished = live.finished or round(time.time(), 3)
+        finished = live.finished or live.ending or round(time.time(), 3)
     batches.record(application.database, batch_id, live, finished, CHUNK_ERROR, cleared=cleared)
     note_pace(application, batch_id, live)
-    if finished is not None and application.batches.close(batch_id, finished) and live.finished is None:
-        logger.info("Batch %s has ended: %s.", batch_id, live.status.value)
+    if finished is not None:
+        _close(application, batch_id, live, finished)
+
+
+def _close(application: Application, batch_id: str, live: LiveBatch, finished: float) -> None:
+    """Note a batch's end; the messages of its callbacks go out in the same step, or on RabbitMQ after it."""
+    board, broker = application.batches, application.broker
+    messages = messages_at_end(application, batch_id, live, finished) if live.finished is None else []
+    ids = [message.message_id for message in messages]
+    in_one_step = bool(broker.namespace_of_queues)
+    answer = broker.launch(board.close(batch_id, finished, ids if in_one_step else ()), messages)
+    if answer[0] != b"recorded":
+        return
+    if not in_one_step:
+        board.note_called(ids)
+    logger.info("Batch %s has ended: %s.", batch_id, live.status.value)
 
 
 class BatchDriver:
@@ -300,6 +316,7 @@ class BatchDriver:
             if not is_open:
                 logger.warning("Batch %s is compared with the ledger.", batch_id)
                 self._advance(batch_id)
+        send_lost(self.application, emptied=emptied)
 
 
 class BatchDriverThread(Middleware):

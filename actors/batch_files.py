@@ -63,7 +63,10 @@ def files_under(prefix: str, pattern: str | None = None) -> Listed:
         what = f"file that matches {pattern!r}" if pattern else "image or PDF"
         raise BatchError(f"prefix: no {what} under {shown(prefix)}")
     _refuse_too_many(len(wanted), "prefix")
-    return Listed(file_system.unstrip_protocol(path) for path in sorted(wanted))
+    wanted.sort()
+    if isinstance(file_system, LocalFileSystem):
+        return Listed(wanted)
+    return Listed(file_system.unstrip_protocol(path) for path in wanted)
 
 
 def checked(paths: Iterable[str], public_paths: Sequence[str] | None = None) -> list[Item]:

@@ -29,6 +29,7 @@ from db.values import clean_text, from_epoch, utc_now
 
 from . import control
 from .application import Application, current
+from .batch_callbacks import checked as checked_callbacks
 from .batch_driver import advance, post
 from .batch_files import checked
 
@@ -52,6 +53,10 @@ def start_batch_pipeline(
     success_threshold: float = 1.0,
     initiated_by: str | None = None,
     idempotency_key: str | None = None,
+    on_complete: str | None = None,
+    on_success: str | None = None,
+    on_failure: str | None = None,
+    private_webhooks: bool = True,
     application: Application | None = None,
 ) -> str:
     """Start a batch: one chain of ``workflow`` for each file, chunk by chunk.
@@ -72,6 +77,9 @@ def start_batch_pipeline(
         initiated_by: who asked, for the ledger.
         idempotency_key: the same key returns the same batch, for as long as the ledger has it, and starts
             nothing twice.
+        on_complete, on_success, on_failure: who is called at the batch's end: the name of a declared actor,
+            which is given one object, or a URL, to which it is posted (``actors/batch_callbacks.py``).
+        private_webhooks: whether URLs may lead to this machine, or to networks of its own.
 
     Returns:
         The batch's id.
@@ -93,6 +101,8 @@ def start_batch_pipeline(
         raise BatchError(f"priority: read {priority!r}, expected one of {', '.join(PRIORITIES)}")
     if not isinstance(success_threshold, (int, float)) or not 0 <= success_threshold <= 1:
         raise BatchError(f"success_threshold: read {success_threshold!r}, expected a number from 0 to 1")
+    targets = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
+    callbacks = checked_callbacks(house, targets, private=private_webhooks)
     batch_id = str(uuid4()) if idempotency_key is None else batch_id_of(idempotency_key)
     if idempotency_key is not None and batches.read(house.database, batch_id) is not None:
         return batch_id
@@ -108,6 +118,8 @@ def start_batch_pipeline(
         success_threshold=success_threshold,
         created=round(time.time(), 3),
         by=initiated_by,
+        callbacks=callbacks,
+        private_webhooks=private_webhooks,
     )
     if not batches.create(house.database, batch_id, facts, options, items):
         # Another start with the same key was faster.

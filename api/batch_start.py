@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from inspect import signature
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +16,7 @@ from actors.storage import Folder
 from callboard.errors import BatchError, LedgerUnavailable, UnknownWorkflow
 from db.batches import items_of, read
 
-from . import batches, schemas
+from . import batch_schemas, batches, schemas
 from .auth import Role
 from .bodies import check, parse_body, parse_json, read_body
 from .errors import Refusal
@@ -29,22 +28,9 @@ from .pipeline import INITIATED_BY, idempotency_key
 from .places import Places
 from .uploads import Limits, Received, is_form, receive
 
-#: What is called at the end of a batch, where starting one knows of it.
-_CALLBACKS: dict[str, schemas.Schema] = {
-    name: {}
-    for name in ("on_complete", "on_success", "on_failure")
-    if name in signature(start_batch_pipeline).parameters
-}
 _NUMBERS: dict[str, Callable[[str], float]] = {"chunk_size": int, "window": int, "success_threshold": float}
 
 logger = logging.getLogger(__name__)
-
-
-def _with_callbacks(schema: schemas.Schema) -> schemas.Schema:
-    return {**schema, "properties": {**schema["properties"], **_CALLBACKS}}
-
-
-_FIELDS, _BODY, _FORM = map(_with_callbacks, (schemas.BATCH_FIELDS, schemas.BATCH_BODY, schemas.BATCH_FORM))
 
 
 class Batches(batches.Batches):
@@ -63,8 +49,8 @@ class Batches(batches.Batches):
     @operation(
         "Start a batch: a chain for each of many files",
         role=Role.START,
-        body={"multipart/form-data": _FORM, "application/json": _BODY},
-        answers={202: schemas.BATCH_STARTED, **dict.fromkeys((400, 413, 415, 422), schemas.ERROR)},
+        body={"multipart/form-data": batch_schemas.FORM, "application/json": batch_schemas.BODY},
+        answers={202: batch_schemas.STARTED, **dict.fromkeys((400, 413, 415, 422), schemas.ERROR)},
         headers={"Idempotency-Key": "the same key gives the same batch and starts nothing twice"},
     )
     async def on_post(self, req: Request, resp: Response) -> None:
@@ -106,7 +92,7 @@ class Batches(batches.Batches):
         return batch_id, images
 
     def _start_with_names(self, body: bytes, key: str | None) -> tuple[str, int]:
-        asked = parse_body(body, _FIELDS)
+        asked = parse_body(body, batch_schemas.FIELDS)
         prefix, pattern = asked.pop("prefix", None), asked.pop("pattern", None)
         if ("file_paths" in asked) == (prefix is not None):
             raise Refusal(422, "body_invalid", "expected file_paths or prefix, one of the two")
@@ -120,7 +106,7 @@ class Batches(batches.Batches):
         roots = self._house.application.settings.input_roots
         with _refusing():
             found = files_under(self._places.check_prefix(prefix, roots), pattern)
-        if found[0].startswith("file://"):
+        if "://" not in found[0]:
             # A link in the folder may lead out of it.
             return self._start(self._places.check_input({**asked, "file_paths": list(found)}), key)
         return self._start({**asked, "file_paths": found}, key)
@@ -137,7 +123,11 @@ class Batches(batches.Batches):
             check(_first_input(asked), workflow.accepts, "input_invalid")
         with _refusing():
             batch_id = start_batch_pipeline(
-                **asked, idempotency_key=key, initiated_by=INITIATED_BY, application=application
+                **asked,
+                idempotency_key=key,
+                initiated_by=INITIATED_BY,
+                private_webhooks=application.settings.webhook_private,
+                application=application,
             )
         if key is None:
             return batch_id, len(asked["file_paths"])
@@ -159,9 +149,8 @@ def _asked(received: Received) -> dict[str, Any]:
     for name, number in _NUMBERS.items():
         with suppress(ValueError, KeyError):
             asked[name] = number(asked[name])
-    for name in ("options", *_CALLBACKS):
-        if asked.get(name, "").startswith(("{", "[")):
-            asked[name] = parse_json(asked[name])
+    if "options" in asked:
+        asked["options"] = parse_json(asked["options"])
     wrong = next((name for name, _ in received.files if name != "files"), None)
     if wrong is not None or not received.files:
         found = "no file" if wrong is None else f"one named {wrong[:80]!r}"
@@ -170,7 +159,7 @@ def _asked(received: Received) -> dict[str, Any]:
         if name in asked:
             raise Refusal(422, "body_invalid", f"{name}: expected as JSON, not in a form with files")
     asked["file_paths"] = Listed(url for _, url in received.files)
-    check(asked, _FIELDS, "body_invalid")
+    check(asked, batch_schemas.FIELDS, "body_invalid")
     return asked
 
 

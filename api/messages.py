@@ -44,6 +44,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "배치 '{batch_id}'의 이미지 {count}개 조회 완료",
         "Read {count} images of batch '{batch_id}'",
     ),
+    "batch_statistics_read": ("배치 {count}개 통계 조회 완료", "Read the statistics of {count} batches"),
     "token_made": ("토큰 발급 완료 ({seconds}초간 유효)", "Token made, good for {seconds} seconds"),
     # refusals
     "chain_not_found": ("체인을 찾을 수 없습니다", "The chain was not found"),

@@ -151,7 +151,6 @@ BATCH_DATA = closed(
     source={"enum": ["redis", "ledger"]},
 )
 BATCH = envelope(BATCH_DATA)
-BATCH_STARTED = closed(success={"const": True}, data=closed(context_id=TEXT, message=TEXT))
 BATCHES = envelope({"type": "array", "items": BATCH_DATA})
 BATCH_ITEMS = envelope(
     {
@@ -171,6 +170,44 @@ BATCH_ITEMS = envelope(
         ),
     },
     total=COUNT,
+)
+_PERCENTILES = closed(p50=nullable("number"), p95=nullable("number"))
+_RATE = nullable("number", minimum=0)
+BATCH_STATISTICS = envelope(
+    closed(
+        batch_id=nullable("string"),
+        since=MOMENT,
+        batches={"type": "object", "additionalProperties": COUNT, "description": "by status"},
+        images=closed(total=COUNT, completed=COUNT, failed=COUNT, revoked=COUNT, open=COUNT),
+        chunks=closed(total=COUNT, completed=COUNT, failed=COUNT),
+        seconds={**_PERCENTILES, "description": "of whole batches"},
+        images_per_second={**_RATE, "description": "of the whole runs"},
+        recent_images_per_second={**_RATE, "description": "of late; null while nothing goes on"},
+        retries=COUNT,
+        stages={
+            "type": "array",
+            "items": closed(
+                workflow=TEXT,
+                stage={"type": "integer", "minimum": 1},
+                name=nullable("string"),
+                task=TEXT,
+                tasks=COUNT,
+                succeeded=COUNT,
+                failed=COUNT,
+                revoked=COUNT,
+                retries=COUNT,
+                seconds={**_PERCENTILES, "description": "of those that have succeeded"},
+                wait={**_PERCENTILES, "description": "seconds in the queue, and between two stages"},
+            ),
+        },
+        errors={
+            "type": "array",
+            "description": "first lines, the most frequent first; stage is null before the first one",
+            "items": closed(
+                error=TEXT, workflow=nullable("string"), stage=nullable("integer", minimum=1), count=COUNT
+            ),
+        },
+    )
 )
 
 STARTED = envelope(closed(chain_id=TEXT, workflow=TEXT), chain_id=TEXT)
@@ -249,74 +286,6 @@ START_FORM: Schema = {
         "file": {"type": "string", "format": "binary", "description": "PNG, JPEG, TIFF or PDF"},
     },
     "required": ["workflow", "file"],
-    "additionalProperties": False,
-}
-#: What a batch is, beside its files. Bounds of numbers hold for numbers only, patterns for texts.
-BATCH_OPTIONS: dict[str, Schema] = {
-    "batch_name": {"type": "string", "minLength": 1, "maxLength": 255, "description": "for people"},
-    "workflow": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 255,
-        "default": "cr_extract_workflow",
-        "description": "what each file goes through",
-    },
-    "chunk_size": {
-        "type": ["integer", "string"],
-        "minimum": 1,
-        "maximum": 1000,
-        "pattern": "^auto$",
-        "default": 10,
-        "description": "files of a chunk",
-    },
-    "priority": {"enum": ["high", "default", "low"], "default": "default"},
-    "window": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "chunks under way"},
-    "options": {"type": "object", "description": "`options` of each chain's input"},
-    "success_threshold": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "default": 1.0,
-        "description": "share of the images that must succeed",
-    },
-}
-_PATHS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
-#: Which of ``file_paths`` and ``prefix`` there is, is looked at apart from it: that can be said more clearly.
-BATCH_FIELDS: Schema = {
-    "type": "object",
-    "properties": {
-        **BATCH_OPTIONS,
-        "file_paths": {**_PATHS, "description": "URLs under the storage or INPUT_ROOTS"},
-        "public_file_paths": {**_PATHS, "description": "as many, in the same order"},
-        "prefix": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 2000,
-            "description": "a whole folder under the storage or in INPUT_ROOTS, such as s3://bucket/scans/",
-        },
-        "pattern": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 255,
-            "description": "of the names below the prefix; images and PDFs unless given",
-        },
-    },
-    "required": ["batch_name"],
-    "additionalProperties": False,
-}
-BATCH_BODY: Schema = {**BATCH_FIELDS, "oneOf": [{"required": ["file_paths"]}, {"required": ["prefix"]}]}
-BATCH_FORM: Schema = {
-    "type": "object",
-    "properties": {
-        **BATCH_OPTIONS,
-        "options": {"type": "string", "description": "JSON object"},
-        "files": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "string", "format": "binary", "description": "PNG, JPEG, TIFF or PDF"},
-        },
-    },
-    "required": ["batch_name", "files"],
     "additionalProperties": False,
 }
 RESUME_BODY: Schema = {

@@ -20,7 +20,7 @@ from .operations import operation
 
 #: Chains of one page at most, and how many may be skipped: deeper pages are asked by cursor.
 LARGEST_PAGE, DEEPEST_OFFSET = 1000, 1_000_000
-_MOMENT = {"type": "string", "format": "date-time", "description": "a moment, ISO 8601; UTC without offset"}
+MOMENT = {"type": "string", "format": "date-time", "description": "a moment, ISO 8601; UTC without offset"}
 _TEXT = {"type": "string", "maxLength": 255}
 
 
@@ -78,8 +78,8 @@ class History:
             "status": {"type": "string", "enum": schemas.CHAIN_STATUSES},
             "workflow": _TEXT,
             "batch": _TEXT,
-            "since": _MOMENT,
-            "until": _MOMENT,
+            "since": MOMENT,
+            "until": MOMENT,
             "error": {"type": "string", "maxLength": 200, "description": "a part of the error message"},
         },
         answers={200: schemas.HISTORY},

@@ -11,6 +11,7 @@ from typing import Any
 _HOMES = {
     "Workflow": "actors.workflow",
     "batch_items": "actors.batch_items",
+    "batch_statistics": "actors.batch_statistics",
     "batch_status": "actors.batches",
     "current_stage": "actors.progress",
     "files_under": "actors.batch_files",

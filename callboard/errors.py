@@ -11,6 +11,8 @@
     ├── BatchError               a batch cannot be started as asked
     │   ├── BatchStateError      the batch's state forbids what was asked
     │   └── UnknownBatch         neither board nor ledger knows the batch
+    ├── WebhookError             a webhook does not answer as it should; it is called again
+    │   └── WebhookRefused       it may not be called, or does not take it; it is not called again
     ├── BoardUnavailable         Redis does not answer
     ├── LedgerUnavailable        the database does not answer
     ├── StorageUnavailable       a storage does not answer, or does not let us in
@@ -107,6 +109,14 @@ class UnknownBatch(BatchError):
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"no batch {batch_id!r} on the board or in the ledger")
         self.batch_id = batch_id
+
+
+class WebhookError(CallboardError):
+    """A webhook does not answer, or not as it should; it is called again later."""
+
+
+class WebhookRefused(WebhookError):
+    """A webhook may not be called, or does not take what it is given; it is not called again."""
 
 
 class BoardUnavailable(CallboardError):

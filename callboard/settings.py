@@ -70,6 +70,8 @@ class Settings:
         max_upload_total: ``MAX_UPLOAD_TOTAL``: bytes of all files of one upload.
         max_upload_files: ``MAX_UPLOAD_FILES``: files of one upload.
         max_sockets: ``MAX_SOCKETS``: WebSockets that one API process keeps open.
+        webhook_secret: ``WEBHOOK_SECRET``: signs what is posted to webhooks; unsigned without.
+        webhook_private: ``WEBHOOK_PRIVATE``: whether requests may name webhooks at private addresses.
     """
 
     home: Path
@@ -105,6 +107,8 @@ class Settings:
     max_upload_total: int
     max_upload_files: int
     max_sockets: int
+    webhook_secret: str | None
+    webhook_private: bool
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -153,6 +157,8 @@ class Settings:
                 "MAX_UPLOAD_FILES", _whole(1, 100_000, "files from 1 to 100000"), 1000
             ),
             max_sockets=read.value("MAX_SOCKETS", _whole(1, 100_000, "sockets from 1 to 100000"), 100),
+            webhook_secret=read.optional("WEBHOOK_SECRET", _secret, secret=True),
+            webhook_private=read.value("WEBHOOK_PRIVATE", _yes_or_no, False),
         )
         if settings.llm_base_url and not settings.llm_model:
             raise SettingsError("LLM_MODEL", "", "a model's name, as LLM_BASE_URL is set")

@@ -13,8 +13,8 @@ A chain writes its letter in the transition in which it starts or ends (``tell_b
 Fields of the hash: ``facts`` and ``segments`` (JSON, see :class:`~db.batch_facts.BatchFacts`), ``released``
 (chunks that have been let go, in order), ``turn`` (how many releases there have been), ``revoked`` (why it
 was called off), ``look``, ``resend`` and ``resize`` (milliseconds at which open chains and chunks are looked
-for that have been lost, and at which chunks may get another size), ``started`` and ``finished`` (epoch
-seconds), ``seq``, ``pace`` (``db/batch_pace.py``).
+for that have been lost, and at which chunks may get another size), ``started``, ``ending`` and
+``finished`` (epoch seconds), ``seq``, ``pace`` (``db/batch_pace.py``).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from typing import Any, Literal
 
 from .batch_facts import BatchFacts
 from .batch_pace import NO_PACE, Estimate, Pace, estimate
-from .chains import encode, now
-from .keys import FINAL_STATE_TTL, Keys
+from .chains import Transition, encode, now
+from .keys import CALLED_TTL, FINAL_STATE_TTL, Keys
 from .models import ProcessStatus
 from .redis_client import ThreadClients
 from .scripts import script
@@ -89,6 +89,7 @@ class LiveBatch:
         look, resend, resize: milliseconds at which lost chains, and lost chunks, are looked for, and at which
             chunks may get another size.
         started, finished: epoch seconds, None before.
+        ending: when it was first found that all of it had ended; the end is noted as of then.
         pace: samples of its counts.
     """
 
@@ -103,6 +104,7 @@ class LiveBatch:
     resize: int
     started: float | None
     finished: float | None
+    ending: float | None = None
     pace: Pace = NO_PACE
 
     @property
@@ -191,6 +193,7 @@ def read_answer(answer: Any) -> LiveBatch | None:
         resize=int(found.get("resize", 0)),
         started=float(found["started"]) if "started" in found else None,
         finished=float(found["finished"]) if "finished" in found else None,
+        ending=float(found["ending"]) if "ending" in found else None,
         pace=Pace.from_json(found.get("pace")),
     )
 
@@ -216,8 +219,8 @@ class BatchBoard:
             fields: of the hash, beside the facts.
         """
         arguments: list[Any] = ["facts", encode(asdict(facts))]
-        for field, value in fields.items():
-            arguments += [field, value]
+        for name, value in fields.items():
+            arguments += [name, value]
         return bool(self._run("batch_post", self._keys(batch_id), batch_id, letters, *arguments))
 
     def read(self, batch_id: str) -> LiveBatch | None:
@@ -279,10 +282,28 @@ class BatchBoard:
         new, retries = map(int, counts or (0, 0))
         return said.decode(), new, retries
 
-    def close(self, batch_id: str, finished: float) -> bool:
-        """Note a batch's end, at that moment. Returns False where a chain was resumed meanwhile."""
-        keys = [*self._keys(batch_id), self.keys.batches_waiting]
-        return bool(self._run("batch_close", keys, batch_id, repr(finished), FINAL_STATE_TTL))
+    def close(self, batch_id: str, finished: float, called: Sequence[str] = ()) -> Transition:
+        """The transition that notes a batch's end at that moment, unless a chain of it was resumed meanwhile.
+
+        Parameters:
+            called: ids of messages that go out with it, where that is one step.
+        """
+        keys = [*self._keys(batch_id), self.keys.batches_waiting, self.keys.called("")]
+        return Transition(
+            "batch_close", keys, [batch_id, repr(finished), FINAL_STATE_TTL, CALLED_TTL, *called]
+        )
+
+    def was_called(self, message_ids: Sequence[str]) -> list[bool]:
+        """Whether the message of a callback was sent of late."""
+        pipe = self.clients.get().pipeline(transaction=False)
+        for message_id in message_ids:
+            pipe.exists(self.keys.called(message_id))
+        return [bool(found) for found in pipe.execute()] if message_ids else []
+
+    def note_called(self, message_ids: Sequence[str]) -> None:
+        """Note that messages of callbacks were sent."""
+        for message_id in message_ids:
+            self.clients.get().set(self.keys.called(message_id), 1, ex=CALLED_TTL)
 
     def forget(self, batch_id: str) -> None:
         """Take a batch off the board."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: Images of a row of the ledger where the chunks' size is automatic; such sizes are multiples of it.
 PIECE = 5
@@ -15,6 +15,7 @@ Segment = tuple[int, int, int]
 class BatchFacts:
     """What does not change in a batch's life. ``by``: who asked; ``window``: 0 follows the workers.
 
+    ``callbacks``: event → actor or URL; ``private_webhooks``: whether the URLs may lead to private addresses.
     Where the size of the chunks is automatic (``auto``), ``segments`` says from which chunk on which size
     applies; those of released chunks never change. Without segments all have ``chunk_size``.
     """
@@ -28,6 +29,8 @@ class BatchFacts:
     success_threshold: float
     created: float
     by: str | None = None
+    callbacks: dict[str, str] = field(default_factory=dict)
+    private_webhooks: bool = True
     auto: bool = False
     segments: Sequence[Segment] = ()
 

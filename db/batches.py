@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
@@ -12,11 +12,24 @@ import peewee
 from .batch_board import FAILED_UNSTARTED, LETTERS, RETRY_WAITS, Counts, LiveBatch
 from .batch_facts import BatchFacts
 from .connection import session
-from .models import BatchChunk, BatchExecution, ChainExecution, read_rows
+from .models import BatchChunk, BatchExecution, ChainExecution, TaskLog, read_rows
+from .status_rows import ENDED
 from .values import clean_text, from_epoch, to_epoch, utc_now
 
 _ROWS_PER_INSERT = 200
 _IDS = 900
+
+#: The columns of a batch's row that :func:`values_of` tells.
+CHANGING = (
+    "status",
+    "completed_images",
+    "failed_images",
+    "revoked_images",
+    "completed_chunks",
+    "failed_chunks",
+    "started_at",
+    "finished_at",
+)
 
 #: What a chunk holds of one image: its path, and its public path where it has one.
 Item = tuple[str, str | None]
@@ -54,6 +67,8 @@ def create(
             "success_threshold": facts.success_threshold,
             "by": facts.by,
             "auto": facts.auto,
+            "callbacks": facts.callbacks,
+            "private_webhooks": facts.private_webhooks,
         },
         "seq": 0,
     }
@@ -125,6 +140,31 @@ def open_batches(database: peewee.Database, *, older_than: float) -> list[str]:
     )
     with session(database):
         return [batch_id for (batch_id,) in query.tuples().execute(database)]
+
+
+def ended_lately(database: peewee.Database, *, after: float, until: float) -> list[BatchExecution]:
+    """Batches that were started here and ended so many seconds ago, at least ``after``, at most ``until``."""
+    batch: Any = BatchExecution
+    now = utc_now()
+    query = batch.select().where(
+        batch.seq.is_null(False),
+        batch.finished_at <= now - timedelta(seconds=after),
+        batch.finished_at > now - timedelta(seconds=until),
+    )
+    return read_rows(database, query)
+
+
+def ended_tasks(database: peewee.Database, task_ids: Sequence[str]) -> set[str]:
+    """Which of these tasks have ended as far as the ledger knows."""
+    task: Any = TaskLog
+    query = task.select(task.task_id).where(task.task_id.in_(task_ids), task.status.in_(ENDED))
+    with session(database):
+        return {task_id for (task_id,) in query.tuples().execute(database)}
+
+
+def run_of(finished: datetime) -> int:
+    """The number of a batch's run by the moment of its end, in milliseconds: a later run has a higher one."""
+    return round(to_epoch(finished) * 1000)
 
 
 def statuses(database: peewee.Database, chain_ids: Sequence[str]) -> dict[str, str]:

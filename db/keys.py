@@ -8,6 +8,8 @@ from dataclasses import dataclass
 FINAL_STATE_TTL = 3600
 #: The same for a chain of a batch that the ledger has: an hour of them would fill Redis.
 BATCH_CHAIN_TTL = 15
+#: Seconds for which it is remembered that a batch's callback was sent.
+CALLED_TTL = 86_400
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,10 @@ class Keys:
     def batch_items(self, batch_id: str) -> str:
         """String: one letter for each image of a batch (``db/batch_board.py``); it lives as long."""
         return f"{self.namespace}:batch:{batch_id}:items"
+
+    def called(self, message_id: str) -> str:
+        """String: there for a day after the message of a batch's callback was sent."""
+        return f"{self.namespace}:called:{message_id}"
 
     @property
     def pruner(self) -> str:

@@ -47,7 +47,9 @@ def old_chains(
     at_work: Callable[[list[str]], set[str]] = lambda chain_ids: set(),
     dry_run: bool = False,
 ) -> Iterator[Removed]:
-    """Chains that ended before a moment, and their tasks first. A chain of an open batch stays.
+    """Chains that ended before a moment, and their tasks first.
+
+    A batch goes as a whole: its chains stay until it has ended, and that before the moment, too.
 
     Parameters:
         at_work: which of these chains have not ended on the board: a resume may not have reached the ledger.
@@ -57,8 +59,10 @@ def old_chains(
     """
     chain: Any = ChainExecution
     ended_at = fn.COALESCE(chain.finished_at, chain.created_at)
-    open_batch = BatchExecution.select().where(
-        BatchExecution.batch_id == chain.batch_id, BatchExecution.status.not_in(ENDED)
+    batch: Any = BatchExecution
+    batch_ended_at = fn.COALESCE(batch.finished_at, batch.created_at)
+    kept_batch = batch.select().where(
+        batch.batch_id == chain.batch_id, batch.status.not_in(ENDED) | (batch_ended_at >= before)
     )
     position: tuple[Any, int] = (datetime.min, 0)
     while True:
@@ -67,7 +71,7 @@ def old_chains(
             # The first two conditions are for the index on created_at.
             .where(chain.created_at < before, chain.created_at >= position[0])
             .where((chain.created_at > position[0]) | (chain.id > position[1]))
-            .where(chain.status.in_(ENDED), ended_at < before, ~fn.EXISTS(open_batch))
+            .where(chain.status.in_(ENDED), ended_at < before, ~fn.EXISTS(kept_batch))
             .order_by(chain.created_at, chain.id)
             .limit(BATCH)
         )

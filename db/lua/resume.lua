@@ -78,9 +78,11 @@ redis.call("HSET", live, "state", state_text)
 write_array(chain.array, ttl)
 watch(chain_id)
 local batch = tell_batch(chain, "p")
-if batch and redis.call("HEXISTS", batch, "finished") == 1 then
-    -- A batch that was revoked, and has ended, is open again: it must not call this chain off.
-    redis.call("HDEL", batch, "revoked")
+if batch and redis.call("HDEL", batch, "finished") == 1 then
+    -- It is open again, however soon it ends; if it was revoked, it must not call this chain off.
+    redis.call("HDEL", batch, "revoked", "ending")
+    redis.call("PERSIST", batch)
+    redis.call("PERSIST", batch .. ":items")
 end
 emit(chain_id, chain, state_text, nil, nil, {})
 return {"recorded", send, first}

@@ -16,6 +16,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(callboard.__all__) == [
         "Workflow",
         "batch_items",
+        "batch_statistics",
         "batch_status",
         "current_stage",
         "files_under",

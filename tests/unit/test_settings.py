@@ -49,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "max_upload_total": 2 << 30,
     "max_upload_files": 1000,
     "max_sockets": 100,
+    "webhook_secret": None,
+    "webhook_private": False,
 }
 KEY = "k" * 16
 KEY_DIGEST = sha256(KEY.encode()).hexdigest()
@@ -91,6 +93,8 @@ ACCEPTED = [
     ("ALLOW_OPEN", "1", "allow_open", True),
     ("ALLOW_OPEN", "no", "allow_open", False),
     ("SIGNING_SECRET", "s" * 16, "signing_secret", "s" * 16),
+    ("WEBHOOK_SECRET", "s" * 16, "webhook_secret", "s" * 16),
+    ("WEBHOOK_PRIVATE", "1", "webhook_private", True),
     ("CORS_ORIGINS", "https://a.example/, *", "cors_origins", ("https://a.example", "*")),
     ("INPUT_ROOTS", "/data/in, s3://bucket/in/", "input_roots", ("file:///data/in", "s3://bucket/in")),
     ("MAX_BODY_BYTES", "2048", "max_body_bytes", 2048),
@@ -130,6 +134,7 @@ REFUSED = [
     ("HOST", "a host", "an address"),
     ("PORT", "0", "a port from 1 to 65535"),
     ("ALLOW_OPEN", "maybe", "1 or 0"),
+    ("WEBHOOK_PRIVATE", "maybe", "1 or 0"),
     ("CORS_ORIGINS", "a.example", "origins such as https://host"),
     ("CORS_ORIGINS", "https://a.example/page", "origins such as https://host"),
     ("MAX_BODY_BYTES", "1", "bytes from 1024"),
@@ -176,7 +181,12 @@ def test_every_documented_variable_is_tried() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "text"),
-    [("API_KEYS", "s3cret:read"), ("API_KEYS", "s3cret-s3cret-s3cret:admin"), ("SIGNING_SECRET", "s3cret")],
+    [
+        ("API_KEYS", "s3cret:read"),
+        ("API_KEYS", "s3cret-s3cret-s3cret:admin"),
+        ("SIGNING_SECRET", "s3cret"),
+        ("WEBHOOK_SECRET", "s3cret"),
+    ],
 )
 def test_a_secret_is_never_shown(variable: str, text: str) -> None:
     with pytest.raises(SettingsError) as caught:

@@ -109,7 +109,9 @@ def test_every_field_of_the_form(shop: Api) -> None:
         "priority": "low",
         "success_threshold": 0.5,
         "by": "api_server",
-    } | {name: value for name, value in row.plan.items() if name.startswith("on_")}
+        "callbacks": {},
+        "private_webhooks": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,8 @@ def test_every_field_of_the_form(shop: Api) -> None:
         ({"options": "{"}, 1, 400, "body_invalid", "not JSON"),
         ({"options": "[1]"}, 1, 422, "body_invalid", "options: [1] is not of type 'object'"),
         ({"options": '{"file_path": "/etc/passwd"}'}, 1, 400, "place_refused", "file_path"),
+        ({"on_failure": "nobody"}, 1, 422, "batch_invalid", "on_failure: no actor is named 'nobody'"),
+        ({"on_success": "http://127.0.0.1/"}, 1, 422, "batch_invalid", "on_success: 'http://127.0.0.1/'"),
         ({"colour": "red"}, 1, 422, "body_invalid", "unknown fields: 'colour'"),
         ({"prefix": "s3://b/"}, 1, 422, "body_invalid", "prefix: expected as JSON"),
         ({}, 0, 422, "body_invalid", "expected files named 'files', read no file"),

@@ -6,11 +6,13 @@ import csv
 import io
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dramatiq
 import pytest
 from api_server import Api, error_of, serving
 from chains import recorded
@@ -20,9 +22,11 @@ from waiting import wait_until
 
 from actors import batch_chunks, batches
 from actors.application import Application
-from actors.batch_driver import post
+from actors.batch_driver import post, send_chunks
+from actors.prune import steps
 from actors.workflow import Workflow, stage
 from db.batch_facts import BatchFacts
+from db.batch_pace import NO_PACE, Sample
 from db.batches import chain_id_of, create
 from db.connection import session
 from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog
@@ -58,6 +62,8 @@ class Shop:
                 raise ValueError("no page\nin this file")
 
         Workflow("shop", [read, write])
+        self.heard: list[Any] = []
+        dramatiq.actor(actor_name="heard", broker=application.broker)(self.heard.append)
 
     def files(self, count: int, name: str = "image") -> list[str]:
         paths = [self.folder / f"{name}-{number}.png" for number in range(count)]
@@ -366,9 +372,17 @@ def test_a_hundred_thousand_images(
         count = sum(part.count(b"\n") for part in answer.iter_content(65_536)) - 1
     whole = time.monotonic() - began
     assert count == images
-    print(f"{database}: a page {paged:.2f} s, all as CSV {whole:.1f} s")
+    began = time.monotonic()
+    told = api.get("/pipeline/batch/big/statistics").json()["data"]
+    counted = time.monotonic() - began
+    (read,) = told["stages"]
+    assert (read["tasks"], read["failed"], read["retries"]) == (images, images // 20, 99_999)
+    assert read["seconds"] == {"p50": pytest.approx(0.5, abs=0.02), "p95": pytest.approx(0.95, abs=0.02)}
+    assert told["errors"] == [{"error": "no page", "workflow": "shop", "stage": 1, "count": images // 20}]
+    print(f"{database}: a page {paged:.2f} s, all as CSV {whole:.1f} s, statistics {counted:.2f} s")
     assert paged < 5
     assert whole < 120
+    assert counted < 30
 
 
 def fill(application: Application, images: int) -> None:
@@ -421,3 +435,117 @@ def fill(application: Application, images: int) -> None:
             started_at=moment,
             finished_at=datetime(2025, 1, 1, 1),
         ).execute(database)
+
+
+# -- and when it is gone -----------------------------------------------------------------------------------
+
+
+def test_of_a_batch_that_was_pruned_nothing_is_left(api: Api, shop: Shop, work: Work) -> None:
+    application = api.application
+    work(application)
+    pruned, kept = (shop.start(shop.files(5, name), chunk_size=2, on_complete="heard") for name in "ab")
+    for batch_id in (pruned, kept):
+        ended(api, batch_id)
+    wait_until(lambda: len(shop.heard) == 2, 20)
+    recorded(application)
+    long_ago = utc_now() - timedelta(days=100)
+    with session(application.database) as database:
+        chains = ChainExecution.select(ChainExecution.id).where(ChainExecution.batch_id == pruned)
+        moments = {"started_at": long_ago, "finished_at": long_ago}
+        TaskLog.update(moments).where(TaskLog.chain_execution.in_(chains)).execute(database)
+        ChainExecution.update(created_at=long_ago, finished_at=long_ago).where(
+            ChainExecution.batch_id == pruned
+        ).execute(database)
+        BatchExecution.update(created_at=long_ago, **moments).where(
+            BatchExecution.batch_id == pruned
+        ).execute(database)
+    # After so long the board has forgotten it.
+    client, keys = application.board.clients.get(), application.board.keys
+    client.delete(keys.batch(pruned), keys.batch_items(pruned))
+    gone = Counter[str]()
+    for step in steps(application):
+        gone[step.kind] += step.count
+    assert gone == {"chains": 5, "tasks": 10, "batches": 1}
+    for path in ("", "/items", "/items?format=csv", "/statistics"):
+        assert error_of(api.get(f"/pipeline/batch/{pruned}{path}"))["code"] == "batch_not_found"
+        assert api.get(f"/pipeline/batch/{kept}{path}").status_code == 200
+    # A message that comes late brings nothing back.
+    send_chunks(application, pruned, range(3))
+    application.broker.join("callboard", timeout=30_000)
+    wait_until(lambda: client.zscore(keys.batches, pruned) is None, 20)
+    assert client.exists(keys.batch(pruned), keys.batch_items(pruned)) == 0
+    with session(application.database) as database:
+        for model in (BatchExecution, BatchChunk, ChainExecution):
+            found = model.select(model.batch_id).distinct().tuples().execute(database)
+            assert [batch_id for (batch_id,) in found] == [kept]
+    assert len(shop.heard) == 2
+
+
+# -- statistics --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("database", ["sqlite_url", "postgres_url"])
+def test_batches_in_numbers(
+    request: pytest.FixtureRequest, serve: Callable[..., Api], work: Work, tmp_path: Path, database: str
+) -> None:
+    api = serve(DATABASE_URL=request.getfixturevalue(database))
+    shop = Shop(api.application, tmp_path)
+    shop.seconds = 0.05
+    first = shop.start([*shop.files(8), *shop.files(2, "bad")])
+    work(api.application)
+    ended(api, first)
+    second = shop.start(shop.files(5, "more"))
+    ended(api, second)
+    recorded(api.application)
+
+    one = api.get(f"/pipeline/batch/{first}/statistics").json()["data"]
+    assert (one["batch_id"], one["batches"], one["retries"]) == (first, {"FAILURE": 1}, 0)
+    assert one["images"] == {"total": 10, "completed": 8, "failed": 2, "revoked": 0, "open": 0}
+    assert one["chunks"] == {"total": 1, "completed": 1, "failed": 0}
+    assert one["seconds"]["p50"] == one["seconds"]["p95"] > 0
+    assert one["images_per_second"] == pytest.approx(10 / one["seconds"]["p50"], rel=0.05)
+    assert one["recent_images_per_second"] is None
+    read, write = one["stages"]
+    assert (read["workflow"], read["stage"], read["name"], read["task"]) == ("shop", 1, "읽기", "read")
+    assert (read["tasks"], read["succeeded"], read["failed"]) == (10, 10, 0)
+    assert (write["tasks"], write["succeeded"], write["failed"], write["name"]) == (10, 8, 2, "쓰기")
+    assert 0.05 <= read["seconds"]["p50"] <= read["seconds"]["p95"] < 5
+    assert 0 <= write["wait"]["p50"] <= write["wait"]["p95"]
+    # Ten images, four threads, fifty milliseconds each: the last ones wait for two others.
+    assert read["wait"]["p95"] >= 0.1
+    assert one["errors"] == [{"error": "no page", "workflow": "shop", "stage": 2, "count": 2}]
+
+    both = api.get("/pipeline/batch/statistics").json()["data"]
+    assert (both["batch_id"], both["batches"]) == (None, {"FAILURE": 1, "SUCCESS": 1})
+    assert (both["images"]["total"], both["images"]["completed"]) == (15, 13)
+    assert [stage["tasks"] for stage in both["stages"]] == [15, 15]
+    assert both["errors"] == one["errors"]
+    moment = api.get(f"/pipeline/batch/{second}").json()["data"]["created_at"]
+    newer = api.get(f"/pipeline/batch/statistics?since={moment}").json()["data"]
+    assert (newer["since"], newer["batches"], newer["errors"]) == (moment, {"SUCCESS": 1}, [])
+    nothing = api.get("/pipeline/batch/statistics?since=2999-01-01").json()["data"]
+    assert (nothing["batches"], nothing["stages"], nothing["images_per_second"]) == ({}, [], None)
+
+
+def test_bad_questions_about_numbers(api: Api) -> None:
+    assert error_of(api.get("/pipeline/batch/none/statistics"))["code"] == "batch_not_found"
+    refused = api.get("/pipeline/batch/statistics?since=soon")
+    assert (refused.status_code, "since" in error_of(refused)["detail"]) == (422, True)
+
+
+def test_how_fast_it_goes_and_what_never_started(api: Api) -> None:
+    facts = BatchFacts("b", "shop", 10, 5, 1, "default", 1.0, time.time())
+    create(api.application.database, "b1", facts, {}, [(f"{number}.png", None) for number in range(10)])
+    post(api.application, "b1", facts)
+    api.application.batches.mark("b1", "S", [range(3)])
+    pace = NO_PACE.after(Sample(time.time() - 10, 0, 1))
+    api.application.batches.note("b1", "pace", pace.as_json())
+    with session(api.application.database) as database:
+        BatchChunk.update(error="it could not be started").where(BatchChunk.number == 1).execute(database)
+        BatchExecution.update(failed_images=5).execute(database)
+    found = api.get("/pipeline/batch/b1/statistics").json()["data"]
+    assert found["recent_images_per_second"] == pytest.approx(0.3, rel=0.1)
+    assert found["errors"] == [
+        {"error": "it could not be started", "workflow": None, "stage": None, "count": 5}
+    ]
+    assert api.get("/pipeline/batch/statistics").json()["data"]["recent_images_per_second"] > 0

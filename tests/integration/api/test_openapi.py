@@ -28,6 +28,8 @@ ROWS = {
     "/pipeline/batch/{batch_id}/retry-failed": {"post"},
     "/pipeline/batch/{batch_id}/revoke": {"post"},
     "/pipeline/batch/{batch_id}/items": {"get"},
+    "/pipeline/batch/{batch_id}/statistics": {"get"},
+    "/pipeline/batch/statistics": {"get"},
     "/api/v1/jobs/{job_id}/": {"get"},
     "/media/videos/{video_id}/": {"get"},
     "/api/runs/{run_id}": {"get"},

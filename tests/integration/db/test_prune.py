@@ -114,13 +114,17 @@ def test_chains_of_an_open_batch_stay(
             row = {"batch_id": batch_id, "status": status, "created_at": LONG_AGO, "finished_at": LONG_AGO}
             BatchExecution.insert(row).execute(database)
             BatchChunk.insert(batch_id=batch_id, number=0, items=[]).execute(database)
+        BatchExecution.insert(
+            batch_id="took long", status="SUCCESS", created_at=LONG_AGO, finished_at=LATELY
+        ).execute(database)
     add_chain(database, "of the open batch", batch_id="open")
     add_chain(database, "of the ended batch", batch_id="ended")
+    add_chain(database, "of the batch that took long", batch_id="took long")
     add_chain(database, "of the batch that is kept", batch_id="kept", finished_at=LATELY)
     assert counted(prune.old_batches(database, LIMIT, dry_run=True)) == ({}, None)
     assert pruned_twice(prune.old_chains) == {"chains": 1, "tasks": 2}
     assert pruned_twice(prune.old_batches) == {"batches": 1}
-    assert left(database, BatchExecution.batch_id) == {"open", "kept"}
+    assert left(database, BatchExecution.batch_id) == {"open", "kept", "took long"}
     assert left(database, BatchChunk.batch_id) == {"open", "kept"}
 
 

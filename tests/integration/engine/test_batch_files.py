@@ -370,7 +370,7 @@ def test_remote_files_that_are_not_there(bucket: str) -> None:
         with pytest.raises(BatchError) as refused:
             checked(paths)
         assert str(refused.value) == message
-    with pytest.raises(BatchError, match=r"no such file \(and at least 15 more\)"):
+    with pytest.raises(BatchError, match=r"no such file \(and at least \d+ more\)"):
         checked([f"{bucket}/none/{number}.png" for number in range(3000)])
     # What has come since the folder was listed is there, what has gone is not.
     (new,) = put(f"{bucket}/scans", "new.png")
