@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__
+from . import __version__, batch_control
 from .batch_items import batch_items
 from .errors import CallboardError, UnknownBatch, UnknownChain
 from .settings import Settings, without_password
@@ -218,6 +218,7 @@ def batch(
 
 
 commands.command()(batch_items)
+commands.command()(batch_control.retry_failed)
 
 
 @commands.command()
@@ -247,11 +248,16 @@ def status(chain_id: ChainId, follow: Follow = False, as_json: AsJson = False) -
 def why(chain_id: ChainId, as_json: AsJson = False) -> None:
     """Say why a chain is not moving: who has it, what it waits for, or how it ended.
 
-    The exit status is 1 for a chain that has failed or was revoked, 2 for an unknown one.
+    Of a batch it says how that stands. The exit status is 1 for one that has failed or was revoked, 2 for an
+    unknown one.
     """
     from .why import why as explain  # noqa: PLC0415
 
-    answer = explain(ready_application(), chain_id)
+    application = ready_application()
+    try:
+        answer = explain(application, chain_id)
+    except UnknownChain as unknown:
+        raise typer.Exit(0 if batch_control.why(application, chain_id, as_json, unknown) else 1) from None
     show(answer.as_json(), answer.sentence, as_json)
     raise typer.Exit(1 if answer.status in ("FAILURE", "REVOKED") else 0)
 
@@ -263,11 +269,17 @@ def resume(
     follow: Follow = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a failed or revoked chain go on from the first stage that has not succeeded."""
+    """Let a failed or revoked chain go on from the first stage that has not succeeded.
+
+    What of a batch has failed goes on by `callboard retry-failed`.
+    """
     from actors.control import resume as resume_chain  # noqa: PLC0415
 
     application = ready_application()
-    stage = resume_chain(chain_id, from_stage=from_stage, application=application)
+    try:
+        stage = resume_chain(chain_id, from_stage=from_stage, application=application)
+    except UnknownChain as unknown:
+        raise batch_control.refuse_resume(application, chain_id, unknown) from None
     show({"chain_id": chain_id, "resumed_from": stage}, f"{chain_id} goes on from stage {stage}", as_json)
     if follow:
         follow_to_the_end(application, chain_id, as_json)
@@ -279,10 +291,15 @@ def revoke(
     reason: Annotated[str, typer.Option(help="Kept as the chain's error message.")] = "revoked",
     as_json: AsJson = False,
 ) -> None:
-    """Call a chain off: what waits will not run, and what runs is told to stop."""
+    """Call a chain off, or by its id a whole batch: what waits will not run, what runs is told to stop."""
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
 
-    receipts = revoke_chain(chain_id, reason, application=ready_application())
+    application = ready_application()
+    try:
+        receipts = revoke_chain(chain_id, reason, application=application)
+    except UnknownChain as unknown:
+        batch_control.revoke(application, chain_id, reason, as_json, unknown)
+        return
     tasks = [
         {"stage": receipt.stage, "member": receipt.member, "was": receipt.was, "outcome": receipt.outcome}
         for receipt in receipts
