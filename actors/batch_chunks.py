@@ -18,11 +18,14 @@ from db.batch_board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_R
 
 from . import batch_callbacks, control
 from .application import Application, application_of
-from .batch_driver import CHUNK_ACTOR, CHUNK_QUEUE, BatchDriverThread, advance
+from .batch_driver import BatchDriverThread, advance
+from .batch_release import CHUNK_ACTOR, CHUNK_QUEUE, send_chunks
 
 #: Retries of a chunk's start, 5, 10 and 20 s after one another (less a share by chance).
 RETRIES = 3
 MIN_BACKOFF = 5_000
+#: Milliseconds until a chunk is tried again when a server does not answer. That is no retry.
+OUTAGE_PAUSE = 5_000
 FAILED_ACTOR = "pipeline.chunk_failed"
 #: Times that a start is tried over where another run of the same chunk was faster.
 _COLLISIONS = 3
@@ -35,7 +38,12 @@ def declare(broker: Broker) -> Actor[..., Any]:
     application = application_of(broker)
 
     def process_chunk_task(batch_id: str, chunk: int) -> None:
-        _start_chunk(application, batch_id, chunk)
+        try:
+            _start_chunk(application, batch_id, chunk)
+        except control.OUTAGES as error:
+            # It is no fault of the chunk's: it is tried until the server is back.
+            logger.warning("Batch %s: chunk %d waits: %s", batch_id, chunk, error)
+            send_chunks(application, batch_id, [chunk], delay=OUTAGE_PAUSE)
 
     def chunk_failed(message: dict[str, Any], retries: dict[str, Any]) -> None:
         _fail_chunk(application, *message["args"])

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from dramatiq import Broker, Message, group
+from dramatiq import Broker
 from dramatiq.middleware import Middleware
 
 from callboard.errors import ChainStateError, UnknownChain
@@ -22,25 +22,17 @@ from db.batch_board import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch, milli
 from db.batch_facts import BatchFacts
 from db.chains import encode
 from db.values import to_epoch
-from db.workers import Workers
 
 from . import control
 from .application import Application
 from .batch_callbacks import messages_at_end, send_lost
 from .batch_pace import note_pace
+from .batch_release import RESEND_AFTER, RESIZE_AFTER, lost, release, send_chunks
 
-#: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
-CHUNK_ACTOR = "pipeline.process_chunk_task"
-CHUNK_QUEUE = "callboard"
 #: Seconds between two looks for batches that are due; they grow while there are none.
 TICK, IDLE_TICK = 0.05, 0.3
 #: Seconds after which a batch is looked at though nothing of it has moved.
 NEXT_LOOK = 15
-#: Seconds that a chunk's start may take before its message is sent again.
-RESEND_AFTER = 60
-#: Images under way for each thread of a worker, and the fewest chunks, where a batch names no window.
-IMAGES_PER_THREAD = 2
-SMALLEST_WINDOW = 4
 #: Batches that one tick takes, and open chains of one that a look asks for.
 MOST_BATCHES = 20
 MOST_CHAINS = 2_000
@@ -64,6 +56,7 @@ def post(application: Application, batch_id: str, facts: BatchFacts) -> None:
         "released": 0,
         "look": milliseconds(NEXT_LOOK),
         "resend": milliseconds(RESEND_AFTER),
+        "resize": milliseconds(RESIZE_AFTER),
         "seq": 0,
     }
     application.batches.post(batch_id, facts, bytes(facts.images), fields)
@@ -88,7 +81,7 @@ def advance(application: Application, batch_id: str) -> LiveBatch | None:
     if live.revoked is not None and live.finished is None:
         revoke_open(application, batch_id, live)
     elif live.revoked is None:
-        _release(application, batch_id, live)
+        release(application, batch_id, live)
     if live.look <= milliseconds(0):
         _find_lost(application, batch_id, live)
     record(application, batch_id)
@@ -121,68 +114,6 @@ def _restore(application: Application, batch_id: str) -> bool:
         fields["finished"] = repr(to_epoch(row.finished_at))
     application.batches.post(batch_id, facts, letters, fields)
     return True
-
-
-def _release(application: Application, batch_id: str, live: LiveBatch) -> None:
-    """Let as many chunks go as the window has room for, as one group; first those that go once more."""
-    facts, board = live.facts, application.batches
-    left, waiting = facts.chunks - live.released, live.to_release_again()
-    if left == 0 and live.counts.new == 0 and not waiting:
-        return
-    outranked = board.wait_in_line(batch_id, facts.priority, waits=bool(left or waiting))
-    window = 1 if outranked else _window(application, facts)
-    again = _again(live, waiting, window)
-    under_way = {*live.in_flight(), *again}
-    onwards = live.released + max(0, min(left, window - len(under_way)))
-    if not again and onwards == live.released:
-        return
-    chunks = board.release(batch_id, live, onwards, again)
-    if chunks:
-        send_chunks(application, batch_id, chunks)
-        if onwards == facts.chunks and len(again) == len(waiting):
-            board.wait_in_line(batch_id, facts.priority, waits=False)
-
-
-def _again(live: LiveBatch, waiting: dict[int, int], window: int) -> list[int]:
-    """Which chunks are released once more, by the images that wait in each.
-
-    Few of a chunk's images may have failed. A window that follows the workers has room for as many images as
-    whole chunks would hold; one that was asked for counts chunks. What is under way in part costs no room.
-    """
-    under_way, images = set(live.in_flight()), live.images_in_flight()
-    again: list[int] = []
-    for chunk, count in waiting.items():
-        if chunk not in under_way:
-            if live.facts.window:
-                is_full = len(under_way) >= window
-            else:
-                is_full = bool(images) and images + count > window * live.facts.size
-            if is_full:
-                break
-            under_way.add(chunk)
-        images += count
-        again.append(chunk)
-    return again
-
-
-def _window(application: Application, facts: BatchFacts) -> int:
-    """Chunks that may be under way. What starts later waits behind them, so no more than needed."""
-    if facts.window:
-        return facts.window
-    known = Workers(application.board.clients, application.board.keys).known()
-    threads = sum(worker.facts.threads for worker in known if worker.alive_for)
-    return max(SMALLEST_WINDOW, -(-IMAGES_PER_THREAD * threads // facts.size))
-
-
-def send_chunks(application: Application, batch_id: str, chunks: Any) -> None:
-    """Send the messages that start chunks, as a group. A second one starts nothing twice.
-
-    Raises:
-        redis.RedisError, BrokerConnectionError: the broker does not answer; some may have been sent.
-    """
-    actor = application.broker.get_actor(CHUNK_ACTOR)
-    messages: list[Message[Any]] = [actor.message(batch_id, chunk) for chunk in chunks]
-    group(messages, broker=application.broker).run()
 
 
 def revoke_open(application: Application, batch_id: str, live: LiveBatch) -> dict[str, list[control.Receipt]]:
@@ -229,12 +160,9 @@ def _find_lost(application: Application, batch_id: str, live: LiveBatch) -> None
         if letter := LETTERS.get(status):
             item = missing[chain_id]
             board.mark(batch_id, letter, [range(item, item + 1)], "open")
-    if live.revoked is None and live.resend <= milliseconds(0):
-        lost = live.not_sent()
-        board.set_moment(batch_id, "resend", RESEND_AFTER)
-        if lost:
-            logger.warning("Batch %s: %d chunks have not started; they are sent again.", batch_id, len(lost))
-            send_chunks(application, batch_id, lost)
+    if live.revoked is None and (chunks := lost(application, batch_id, live)):
+        logger.warning("Batch %s: %d chunks have not started; they are sent again.", batch_id, len(chunks))
+        send_chunks(application, batch_id, chunks)
 
 
 def record(application: Application, batch_id: str, *, cleared: bool = False) -> None:

@@ -27,11 +27,12 @@ from db.batch_facts import BatchFacts
 from db.models import BatchExecution
 from db.values import clean_text, from_epoch, utc_now
 
-from . import control
+from . import chunk_sizes, control
 from .application import Application, current
 from .batch_callbacks import checked as checked_callbacks
 from .batch_driver import advance, post
 from .batch_files import checked
+from .chunk_sizes import AUTO
 
 DEFAULT_WORKFLOW = "cr_extract_workflow"
 LARGEST_CHUNK = 1_000
@@ -45,7 +46,7 @@ def start_batch_pipeline(
     file_paths: Iterable[str],
     public_file_paths: Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
-    chunk_size: int = 10,
+    chunk_size: int | str = 10,
     workflow: str = DEFAULT_WORKFLOW,
     priority: str = "default",
     window: int | None = None,
@@ -68,7 +69,8 @@ def start_batch_pipeline(
             a folder or a prefix.
         public_file_paths: as many, in the same order; each chain's input has its own as ``public_file_path``.
         options: ``options`` of each chain's input; JSON.
-        chunk_size: images of a chunk, 1 to 1000.
+        chunk_size: images of a chunk, 1 to 1000; or ``"auto"``: 5 to 50, by the sizes of the files, and while
+            the batch runs by the time that an image takes.
         priority: ``high``, ``default`` or ``low``. While a batch of a higher priority has chunks to release,
             others have one chunk under way.
         window: chunks under way at a time, 1 to 1000; what starts later waits behind them. Unless given, as
@@ -94,7 +96,8 @@ def start_batch_pipeline(
     house = application or current()
     house.workflow(workflow)
     _check_name(batch_name)
-    _check_number("chunk_size", chunk_size, LARGEST_CHUNK)
+    if chunk_size != AUTO:
+        _check_number("chunk_size", chunk_size, LARGEST_CHUNK, f", or {AUTO!r}")
     if window is not None:
         _check_number("window", window, LARGEST_WINDOW)
     if priority not in PRIORITIES:
@@ -112,7 +115,8 @@ def start_batch_pipeline(
         name=batch_name,
         workflow=workflow,
         images=len(items),
-        chunk_size=chunk_size,
+        chunk_size=chunk_sizes.by_files(items) if chunk_size == AUTO else int(chunk_size),
+        auto=chunk_size == AUTO,
         window=window or 0,
         priority=priority,
         success_threshold=success_threshold,
@@ -232,9 +236,9 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_number(name: str, value: int, largest: int) -> None:
+def _check_number(name: str, value: int | str, largest: int, more: str = "") -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
-        raise BatchError(f"{name}: read {value!r}, expected a whole number from 1 to {largest}")
+        raise BatchError(f"{name}: read {value!r}, expected a whole number from 1 to {largest}{more}")
 
 
 def _options(options: dict[str, Any] | None) -> dict[str, Any]:

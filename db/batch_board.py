@@ -238,7 +238,7 @@ class BatchBoard:
         """
         facts = live.facts
         bounds = [bound for chunk in again for bound in _bounds(facts.range_of(chunk))]
-        segments = encode(facts.segments) if facts.auto else ""
+        segments = encode(facts.segments) if facts.segments else ""
         answer = self._run(
             "batch_release", self._keys(batch_id)[:2], live.turn, live.released, onwards, segments, *bounds
         )

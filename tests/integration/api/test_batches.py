@@ -22,7 +22,8 @@ from waiting import wait_until
 
 from actors import batch_chunks, batches
 from actors.application import Application
-from actors.batch_driver import post, send_chunks
+from actors.batch_driver import post
+from actors.batch_release import send_chunks
 from actors.prune import steps
 from actors.workflow import Workflow, stage
 from db.batch_facts import BatchFacts

@@ -14,7 +14,8 @@ from dramatiq import Worker
 from waiting import wait_until
 
 from actors import control
-from actors.batch_driver import advance, send_chunks
+from actors.batch_driver import advance
+from actors.batch_release import send_chunks
 from actors.batch_retry import ErrorShare, RetryPlan, StageShare, retry_failed
 from actors.batch_revoke import revoke_batch
 from actors.sweep import Sweep
@@ -262,7 +263,7 @@ def test_a_retry_whose_messages_were_lost(shop: Shop, work: Work, monkeypatch: p
     batch_id, _, bad, late = broken_batch(shop, work)
     shop.mend([*bad, *late])
     with monkeypatch.context() as dying:
-        dying.setattr("actors.batch_driver.send_chunks", lambda *_: None)
+        dying.setattr("actors.batch_release.send_chunks", lambda *_: None)
         retry(shop, batch_id)
         wait_until(lambda: b"n" in shop.live(batch_id).letters, 10)
         assert shop.live(batch_id).not_sent()

@@ -13,8 +13,9 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import batches, control
-from actors.batch_driver import BatchDriver, advance, send_chunks
+from actors import batch_chunks, batches, control
+from actors.batch_driver import BatchDriver, advance
+from actors.batch_release import send_chunks
 from actors.batch_revoke import revoke_batch
 from actors.batches import batch_status
 from actors.sweep import Sweep
@@ -158,7 +159,7 @@ def test_a_retry_starts_only_what_was_not_started(
                 {chain.chain_id: chain.input_data for chain in chains[:5]},
                 batch_id=batch_id,
             )
-            raise LedgerUnavailable("down for a moment")
+            raise RuntimeError("half of it was done")
         if len(broken) == 1 and len(chains) == 5:
             broken.append(5)
         create(chains)
@@ -171,6 +172,26 @@ def test_a_retry_starts_only_what_was_not_started(
     assert broken[0] == 10
 
 
+def test_an_outage_is_no_fault_of_a_chunk(shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.actor.options["min_backoff"] = 50
+    monkeypatch.setattr(batch_chunks, "OUTAGE_PAUSE", 50)
+    create, tries = shop.application.ledger.create_chains, []
+
+    def away_for_a_while(chains: Any) -> None:
+        tries.append(1)
+        if len(tries) < 8:
+            raise LedgerUnavailable("down")
+        create(chains)
+
+    # The ledger itself is real; it is only away eight times, which is more than the retries of a chunk.
+    monkeypatch.setattr(shop.application.ledger, "create_chains", away_for_a_while)
+    files = shop.files(5)
+    batch_id = shop.start(files)
+    work(shop.application)
+    assert counts(shop.ended(batch_id)) == (5, 0, 0)
+    assert (len(tries), sorted(shop.ran)) == (8, sorted(files))
+
+
 def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.actor.options["min_backoff"] = 50
     files = shop.files(20)
@@ -179,7 +200,7 @@ def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest
     def down_for_the_first_chunk(chains: Any) -> None:
         if chains[0].chain_id.endswith(".0"):
             tries.append(1)
-            raise LedgerUnavailable("down")
+            raise RuntimeError("the stage hand is ill")
         create(chains)
 
     monkeypatch.setattr(shop.application.ledger, "create_chains", down_for_the_first_chunk)
@@ -240,7 +261,7 @@ def test_chunks_whose_messages_were_lost_are_sent_again(
     shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr("actors.batch_driver.send_chunks", lambda *_: None)
+        dying.setattr("actors.batch_release.send_chunks", lambda *_: None)
         batch_id = shop.start(shop.files(12), chunk_size=5)
     assert _read(shop, batch_id).in_flight() == [0, 1, 2]
     work(shop.application)
@@ -278,6 +299,31 @@ def test_a_resumed_chain_takes_its_batch_out_of_the_revocation(shop: Shop, work:
     control.resume(chain_id_of(batch_id, 0), application=shop.application)
     wait_until(lambda: counts(shop.row(batch_id)) == (1, 0, 1), 30)
     assert shop.ended(batch_id).status == "REVOKED"
+
+
+def test_what_was_called_off_stays_so_when_redis_is_emptied(shop: Shop, work: Work) -> None:
+    shop.gate.clear()
+    batch_id = shop.start(shop.files(30), chunk_size=2, window=1)
+    work(shop.application)
+    wait_until(lambda: len(shop.ran) == 2, 30)
+    revoke_batch(batch_id, application=shop.application)
+    assert counts(shop.ended(batch_id)) == (0, 0, 30)
+    wait_until(lambda: shop.live(batch_id).finished, 30)
+    recorded(shop.application)
+    control.resume(chain_id_of(batch_id, 0), application=shop.application)
+    wait_until(lambda: shop.row(batch_id).finished_at is None, 30)
+    recorded(shop.application)
+    shop.application.board.clients.get().flushdb()
+    shop.gate.set()
+    sweep = Sweep(shop.application)
+
+    def swept() -> Any:
+        sweep.tick()
+        return shop.row(batch_id).finished_at
+
+    wait_until(swept, 90, "the batch has not ended", 0.3)
+    assert counts(shop.status(batch_id)) == (1, 0, 29)
+    assert len(set(shop.ran)) == 2
 
 
 def test_revoked(shop: Shop, work: Work) -> None:
