@@ -23,7 +23,7 @@ OPTIONS: dict[str, Schema] = {
         "maximum": 1000,
         "pattern": "^auto$",
         "default": 10,
-        "description": "files of a chunk",
+        "description": "files of a chunk; auto: by their sizes and the time they take",
     },
     "priority": {"enum": ["high", "default", "low"], "default": "default"},
     "window": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "chunks under way"},

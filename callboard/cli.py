@@ -175,7 +175,9 @@ def batch(
     public_manifest: Annotated[
         str | None, typer.Option(help="A file that names the public path of each file, one a line.")
     ] = None,
-    chunk_size: Annotated[str, typer.Option(help="Files of a chunk.")] = "10",
+    chunk_size: Annotated[
+        str, typer.Option(help="Files of a chunk, or auto: by their sizes and the time they take.")
+    ] = "10",
     window: Annotated[
         str | None, typer.Option(help="Chunks under way at a time; enough for all workers unless given.")
     ] = None,
