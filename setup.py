@@ -37,7 +37,10 @@ API = [
     "swagger-ui-py>=25.7",
 ]
 RABBITMQ = ["dramatiq[rabbitmq]>=2.2,<3"]
+# Storage and images on S3, MinIO and the like: s3://bucket/folder.
+S3 = ["s3fs>=2024.10"]
 TEST = [
+    "moto[s3,server]>=5",
     "pytest>=9",
     "pytest-xdist>=3.8",
     "ruff>=0.14",
@@ -90,7 +93,8 @@ setup(
         "cr-extract": CR_EXTRACT,
         "embedded": EMBEDDED,
         "rabbitmq": RABBITMQ,
-        "test": TEST + CHAOS + CR_EXTRACT + RABBITMQ,
+        "s3": S3,
+        "test": TEST + CHAOS + CR_EXTRACT + RABBITMQ + S3,
     },
     entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
 )

@@ -21,7 +21,8 @@ from dramatiq import Broker, Message
 
 from callboard.errors import BatchError, WebhookError, WebhookRefused
 from db import batches
-from db.batch_board import BatchFacts, LiveBatch
+from db.batch_board import LiveBatch
+from db.batch_facts import BatchFacts
 from db.chains import Transition
 from db.keys import CALLED_TTL
 from db.values import from_epoch

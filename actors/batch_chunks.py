@@ -1,4 +1,7 @@
-"""``process_chunk_task``: starts the chains of one chunk, those of them that have not been started."""
+"""``process_chunk_task``: starts the chains of one chunk, those of them that have not been started.
+
+Of a chunk that is released again, it also resumes those that are to be retried.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,20 @@ from typing import Any
 import dramatiq
 from dramatiq import Actor, Broker
 
-from callboard.errors import ChainStateError
+from callboard.errors import ChainStateError, UnknownChain
 from db import batches
-from db.batch_board import FAILED_UNSTARTED, LETTERS, NEW, LiveBatch
+from db.batch_board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
 
 from . import batch_callbacks, control
 from .application import Application, application_of
-from .batch_driver import CHUNK_ACTOR, CHUNK_QUEUE, BatchDriverThread, advance
+from .batch_driver import BatchDriverThread, advance
+from .batch_release import CHUNK_ACTOR, CHUNK_QUEUE, send_chunks
 
 #: Retries of a chunk's start, 5, 10 and 20 s after one another (less a share by chance).
 RETRIES = 3
 MIN_BACKOFF = 5_000
+#: Milliseconds until a chunk is tried again when a server does not answer. That is no retry.
+OUTAGE_PAUSE = 5_000
 FAILED_ACTOR = "pipeline.chunk_failed"
 #: Times that a start is tried over where another run of the same chunk was faster.
 _COLLISIONS = 3
@@ -32,7 +38,12 @@ def declare(broker: Broker) -> Actor[..., Any]:
     application = application_of(broker)
 
     def process_chunk_task(batch_id: str, chunk: int) -> None:
-        _start_chunk(application, batch_id, chunk)
+        try:
+            _start_chunk(application, batch_id, chunk)
+        except control.OUTAGES as error:
+            # It is no fault of the chunk's: it is tried until the server is back.
+            logger.warning("Batch %s: chunk %d waits: %s", batch_id, chunk, error)
+            send_chunks(application, batch_id, [chunk], delay=OUTAGE_PAUSE)
 
     def chunk_failed(message: dict[str, Any], retries: dict[str, Any]) -> None:
         _fail_chunk(application, *message["args"])
@@ -52,11 +63,12 @@ def declare(broker: Broker) -> Actor[..., Any]:
 
 
 def _start_chunk(application: Application, batch_id: str, chunk: int) -> None:
-    live = application.batches.read(batch_id) or advance(application, batch_id)
-    if live is None or live.revoked is not None or chunk >= live.facts.chunks:
-        return
     for _ in range(_COLLISIONS):
+        live = application.batches.read(batch_id) or advance(application, batch_id)
+        if live is None or live.revoked is not None or chunk >= live.facts.chunks:
+            return
         items = [item for item in live.facts.range_of(chunk) if live.letters[item] == NEW[0]]
+        items += _resume_items(application, batch_id, live, chunk)
         if not items:
             break
         try:
@@ -71,11 +83,34 @@ def _start_chunk(application: Application, batch_id: str, chunk: int) -> None:
         advance(application, batch_id)
 
 
+def _resume_items(application: Application, batch_id: str, live: LiveBatch, chunk: int) -> list[int]:
+    """Resume the chains of the chunk that are to be retried. Returns the items whose chain is gone."""
+    forgotten = []
+    for item in live.facts.range_of(chunk):
+        if live.letters[item] != RETRY_RELEASED[0]:
+            continue
+        chain_id, own = batches.chain_id_of(batch_id, item), [range(item, item + 1)]
+        try:
+            control.resume(chain_id, letter=RETRY_RELEASED.decode(), application=application)
+        except UnknownChain:
+            if application.batches.mark(batch_id, NEW.decode(), own, "again"):
+                forgotten.append(item)
+        except ChainStateError as error:
+            letter = "p"
+            if not error.status:
+                logger.error("Chain %s cannot be retried: %s", chain_id, error)
+                letter = FAILED_AGAIN
+            # Where another run of this chunk was faster, it has its letter already.
+            application.batches.mark(batch_id, LETTERS.get(error.status, letter), own, "again")
+    return forgotten
+
+
 def _start_items(
     application: Application, batch_id: str, live: LiveBatch, chunk: int, items: list[int]
 ) -> None:
     """Start the chains of items that have none; those whose rows are there are sent again where need be."""
-    held = batches.items_of(application.database, batch_id, chunk)
+    pieces = live.facts.pieces_of(chunk)
+    held = batches.items_of(application.database, batch_id, pieces.start, pieces.stop - 1)
     row = batches.read(application.database, batch_id)
     if not held or row is None:
         return
@@ -102,10 +137,11 @@ def _start_items(
 
 
 def _fail_chunk(application: Application, batch_id: str, chunk: int) -> None:
-    """The images of the chunk that have no chain count as failed; the rest of the batch goes on."""
+    """Its images without a chain, or not yet retried, count as failed; the rest of the batch goes on."""
     live = application.batches.read(batch_id) or advance(application, batch_id)
     if live is None or chunk >= live.facts.chunks:
         return
     logger.error("Batch %s: chunk %d has failed for good.", batch_id, chunk)
     application.batches.mark(batch_id, FAILED_UNSTARTED, [live.facts.range_of(chunk)])
+    application.batches.mark(batch_id, FAILED_AGAIN, [live.facts.range_of(chunk)], "again")
     advance(application, batch_id)

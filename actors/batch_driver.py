@@ -10,34 +10,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
-from dramatiq import Broker, Message, group
+from dramatiq import Broker
 from dramatiq.middleware import Middleware
 
 from callboard.errors import ChainStateError, UnknownChain
 from db import batches
-from db.batch_board import LETTERS, OPEN, BatchFacts, LiveBatch, milliseconds
+from db.batch_board import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch, milliseconds
+from db.batch_facts import BatchFacts
+from db.chains import encode
 from db.values import to_epoch
-from db.workers import Workers
 
 from . import control
 from .application import Application
 from .batch_callbacks import messages_at_end, send_lost
 from .batch_pace import note_pace
+from .batch_release import RESEND_AFTER, RESIZE_AFTER, lost, release, send_chunks
 
-#: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
-CHUNK_ACTOR = "pipeline.process_chunk_task"
-CHUNK_QUEUE = "callboard"
 #: Seconds between two looks for batches that are due; they grow while there are none.
 TICK, IDLE_TICK = 0.05, 0.3
 #: Seconds after which a batch is looked at though nothing of it has moved.
 NEXT_LOOK = 15
-#: Seconds that a chunk's start may take before its message is sent again.
-RESEND_AFTER = 60
-#: Images under way for each thread of a worker, and the fewest chunks, where a batch names no window.
-IMAGES_PER_THREAD = 2
-SMALLEST_WINDOW = 4
 #: Batches that one tick takes, and open chains of one that a look asks for.
 MOST_BATCHES = 20
 MOST_CHAINS = 2_000
@@ -61,6 +56,7 @@ def post(application: Application, batch_id: str, facts: BatchFacts) -> None:
         "released": 0,
         "look": milliseconds(NEXT_LOOK),
         "resend": milliseconds(RESEND_AFTER),
+        "resize": milliseconds(RESIZE_AFTER),
         "seq": 0,
     }
     application.batches.post(batch_id, facts, bytes(facts.images), fields)
@@ -83,12 +79,12 @@ def advance(application: Application, batch_id: str) -> LiveBatch | None:
     if live is None:
         return None
     if live.revoked is not None and live.finished is None:
-        _revoke_open(application, batch_id, live)
+        revoke_open(application, batch_id, live)
     elif live.revoked is None:
-        _release(application, batch_id, live)
+        release(application, batch_id, live)
     if live.look <= milliseconds(0):
         _find_lost(application, batch_id, live)
-    _record(application, batch_id)
+    record(application, batch_id)
     return live
 
 
@@ -99,9 +95,16 @@ def _restore(application: Application, batch_id: str) -> bool:
     if row is None or facts is None:
         return False
     letters = batches.letters_of(application.database, row, facts)
-    begun = len(letters.rstrip(b"\0" if row.status != "REVOKED" else b"\0r"))
-    # A chunk of which nothing is known to have started is released again: its start is repeatable.
-    fields: dict[str, Any] = {"released": -(-begun // facts.chunk_size), "seq": row.seq or 0}
+    begun = len(letters.rstrip(b"\0r"))
+    # What has no chain goes out again as the window has room: its start is repeatable.
+    letters = letters[:begun].replace(NEW, UNSTARTED_WAITS) + letters[begun:]
+    fields: dict[str, Any] = {
+        "released": facts.chunk_of(begun - 1) + 1 if begun else 0,
+        "resend": milliseconds(RESEND_AFTER),
+        "seq": row.seq or 0,
+    }
+    if facts.auto and facts.segments:
+        fields["segments"] = encode(facts.segments)
     if row.status == "REVOKED" and row.finished_at is None:
         fields["revoked"] = "revoked"
     if row.started_at is not None:
@@ -113,48 +116,23 @@ def _restore(application: Application, batch_id: str) -> bool:
     return True
 
 
-def _release(application: Application, batch_id: str, live: LiveBatch) -> None:
-    """Let as many chunks go as the window has room for, as one group."""
-    facts, board = live.facts, application.batches
-    left = facts.chunks - live.released
-    if left == 0 and live.counts.new == 0:
-        return
-    outranked = board.wait_in_line(batch_id, facts.priority, waits=left > 0)
-    room = (1 if outranked else _window(application, facts)) - len(live.in_flight())
-    onwards = live.released + min(left, room)
-    if onwards > live.released and board.release(batch_id, live.released, onwards):
-        send_chunks(application, batch_id, range(live.released, onwards))
-        if onwards == facts.chunks:
-            board.wait_in_line(batch_id, facts.priority, waits=False)
+def revoke_open(application: Application, batch_id: str, live: LiveBatch) -> dict[str, list[control.Receipt]]:
+    """Call off the open chains of a batch that was revoked.
 
-
-def _window(application: Application, facts: BatchFacts) -> int:
-    """Chunks that may be under way. What starts later waits behind them, so no more than needed."""
-    if facts.window:
-        return facts.window
-    known = Workers(application.board.clients, application.board.keys).known()
-    threads = sum(worker.facts.threads for worker in known if worker.alive_for)
-    return max(SMALLEST_WINDOW, -(-IMAGES_PER_THREAD * threads // facts.chunk_size))
-
-
-def send_chunks(application: Application, batch_id: str, chunks: Any) -> None:
-    """Send the messages that start chunks, as a group. A second one starts nothing twice.
+    Returns:
+        By chain id, what happened to its tasks; empty for one that has ended, or was revoked by another.
 
     Raises:
-        redis.RedisError, BrokerConnectionError: the broker does not answer; some may have been sent.
+        BoardUnavailable, LedgerUnavailable: a server does not answer.
     """
-    actor = application.broker.get_actor(CHUNK_ACTOR)
-    messages: list[Message[Any]] = [actor.message(batch_id, chunk) for chunk in chunks]
-    group(messages, broker=application.broker).run()
-
-
-def _revoke_open(application: Application, batch_id: str, live: LiveBatch) -> None:
+    receipts: dict[str, list[control.Receipt]] = {}
     for item in _open_items(live):
-        try:
-            control.revoke(batches.chain_id_of(batch_id, item), live.revoked or "", application=application)
-        except (ChainStateError, UnknownChain):
-            # It has ended meanwhile, or is told again at the next look.
-            continue
+        chain_id = batches.chain_id_of(batch_id, item)
+        receipts[chain_id] = []
+        # What the board does not know is told again at the next look.
+        with suppress(ChainStateError, UnknownChain):
+            receipts[chain_id] = control.revoke(chain_id, live.revoked or "", application=application)
+    return receipts
 
 
 def _open_items(live: LiveBatch) -> list[int]:
@@ -181,26 +159,28 @@ def _find_lost(application: Application, batch_id: str, live: LiveBatch) -> None
     for chain_id, status in batches.statuses(application.database, list(missing)).items():
         if letter := LETTERS.get(status):
             item = missing[chain_id]
-            board.mark(batch_id, letter, [range(item, item + 1)], opened=True)
-    if live.revoked is None and live.resend <= milliseconds(0):
-        lost = [chunk for chunk in live.in_flight() if b"\0" in live.letters_of(chunk)]
-        board.set_moment(batch_id, "resend", RESEND_AFTER)
-        if lost:
-            logger.warning("Batch %s: %d chunks have not started; they are sent again.", batch_id, len(lost))
-            send_chunks(application, batch_id, lost)
+            board.mark(batch_id, letter, [range(item, item + 1)], "open")
+    if live.revoked is None and (chunks := lost(application, batch_id, live)):
+        logger.warning("Batch %s: %d chunks have not started; they are sent again.", batch_id, len(chunks))
+        send_chunks(application, batch_id, chunks)
 
 
-def _record(application: Application, batch_id: str) -> None:
-    """Write the batch's row, and end the batch where all of it has ended."""
+def record(application: Application, batch_id: str, *, cleared: bool = False) -> None:
+    """Write the batch's row, and end the batch where all of it has ended.
+
+    Parameters:
+        cleared: whether chunks that had failed may not have any more.
+
+    Raises:
+        redis.RedisError, LedgerUnavailable: a server does not answer.
+    """
     live = application.batches.read(batch_id)
     if live is None:
         return
     finished = None
     if live.counts.ended:
         finished = live.finished or live.ending or round(time.time(), 3)
-    if failed := live.failed_chunks():
-        batches.note_failed(application.database, batch_id, failed, CHUNK_ERROR)
-    batches.record(application.database, batch_id, live, finished)
+    batches.record(application.database, batch_id, live, finished, CHUNK_ERROR, cleared=cleared)
     note_pace(application, batch_id, live)
     if finished is not None:
         _close(application, batch_id, live, finished)
@@ -251,7 +231,7 @@ class BatchDriver:
             logger.exception("Batch %s cannot be advanced; the others go on.", batch_id)
 
     def compare(self, *, emptied: bool) -> None:
-        """Bring open batches of the ledger back that the board does not know.
+        """Bring open batches of the ledger back that the board does not know, or takes for ended.
 
         Raises:
             redis.RedisError, BrokerConnectionError, BoardUnavailable, LedgerUnavailable: a server does not
@@ -259,10 +239,10 @@ class BatchDriver:
         """
         grace = EMPTIED_GRACE if emptied else START_GRACE
         batch_ids = batches.open_batches(self.application.database, older_than=grace)
-        known = self.application.batches.is_known(batch_ids)
-        for batch_id, is_there in zip(batch_ids, known, strict=True):
-            if not is_there:
-                logger.warning("Batch %s is taken from the ledger.", batch_id)
+        known = self.application.batches.is_open(batch_ids)
+        for batch_id, is_open in zip(batch_ids, known, strict=True):
+            if not is_open:
+                logger.warning("Batch %s is compared with the ledger.", batch_id)
                 self._advance(batch_id)
         send_lost(self.application, emptied=emptied)
 

@@ -10,50 +10,50 @@ chunks go, ``actors/batch_chunks.py`` starts what they hold.
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import redis
-from dramatiq.errors import BrokerConnectionError
 
 from callboard.errors import BatchError, BoardUnavailable, UnknownBatch
 from db import batches
-from db.batch_board import PRIORITIES, BatchFacts, LiveBatch
-from db.batches import Item
+from db.batch_board import PRIORITIES, LiveBatch
+from db.batch_facts import BatchFacts
 from db.models import BatchExecution
 from db.values import clean_text, from_epoch, utc_now
 
-from . import control
+from . import chunk_sizes, control
 from .application import Application, current
 from .batch_callbacks import checked as checked_callbacks
 from .batch_driver import advance, post
+from .batch_files import checked
+from .chunk_sizes import AUTO
 
+DEFAULT_WORKFLOW = "cr_extract_workflow"
 LARGEST_CHUNK = 1_000
 LARGEST_WINDOW = 1_000
-MOST_IMAGES = 1_000_000
 NAME_LENGTH = 255
-#: Files that an error names; of more it tells the number.
-_NAMED = 5
+_IDEMPOTENT = UUID("0a5f7c0e-51b2-4be1-9d6e-3b2f7a9c4d18")
 
 
 def start_batch_pipeline(
     batch_name: str,
-    file_paths: Sequence[str],
+    file_paths: Iterable[str],
     public_file_paths: Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
-    chunk_size: int = 10,
-    workflow: str = "cr_extract_workflow",
+    chunk_size: int | str = 10,
+    workflow: str = DEFAULT_WORKFLOW,
     priority: str = "default",
     window: int | None = None,
     *,
     success_threshold: float = 1.0,
     initiated_by: str | None = None,
+    idempotency_key: str | None = None,
     on_complete: str | None = None,
     on_success: str | None = None,
     on_failure: str | None = None,
@@ -64,16 +64,21 @@ def start_batch_pipeline(
 
     Parameters:
         batch_name: for people, up to 255 characters.
-        file_paths: paths, or storage URLs; what is on this machine must be there and readable.
+        file_paths: paths, or storage URLs. Each must be there and be named once; what a storage has not
+            answered within some seconds is left to its chain. :func:`~actors.batch_files.files_under` lists
+            a folder or a prefix.
         public_file_paths: as many, in the same order; each chain's input has its own as ``public_file_path``.
         options: ``options`` of each chain's input; JSON.
-        chunk_size: images of a chunk, 1 to 1000.
+        chunk_size: images of a chunk, 1 to 1000; or ``"auto"``: 5 to 50, by the sizes of the files, and while
+            the batch runs by the time that an image takes.
         priority: ``high``, ``default`` or ``low``. While a batch of a higher priority has chunks to release,
             others have one chunk under way.
         window: chunks under way at a time, 1 to 1000; what starts later waits behind them. Unless given, as
             many as keep the threads of all workers busy, at least 4.
         success_threshold: share of the images (0 to 1) that must succeed for the batch to be SUCCESS.
         initiated_by: who asked, for the ledger.
+        idempotency_key: the same key returns the same batch, for as long as the ledger has it, and starts
+            nothing twice.
         on_complete, on_success, on_failure: who is called at the batch's end: the name of a declared actor,
             which is given one object, or a URL, to which it is posted (``actors/batch_callbacks.py``).
         private_webhooks: whether URLs may lead to this machine, or to networks of its own.
@@ -84,13 +89,15 @@ def start_batch_pipeline(
     Raises:
         BatchError: something of this cannot be; nothing was started.
         UnknownWorkflow: no workflow of that name is declared here.
+        StorageUnavailable: a storage does not answer; nothing was started.
         LedgerUnavailable: the database does not answer; nothing was started.
         BoardUnavailable: Redis does not answer; nothing was started.
     """
     house = application or current()
     house.workflow(workflow)
     _check_name(batch_name)
-    _check_number("chunk_size", chunk_size, LARGEST_CHUNK)
+    if chunk_size != AUTO:
+        _check_number("chunk_size", chunk_size, LARGEST_CHUNK, f", or {AUTO!r}")
     if window is not None:
         _check_number("window", window, LARGEST_WINDOW)
     if priority not in PRIORITIES:
@@ -99,13 +106,17 @@ def start_batch_pipeline(
         raise BatchError(f"success_threshold: read {success_threshold!r}, expected a number from 0 to 1")
     targets = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
     callbacks = checked_callbacks(house, targets, private=private_webhooks)
-    items = _items(file_paths, public_file_paths)
-    batch_id = str(uuid4())
+    batch_id = str(uuid4()) if idempotency_key is None else batch_id_of(idempotency_key)
+    if idempotency_key is not None and batches.read(house.database, batch_id) is not None:
+        return batch_id
+    items = checked(file_paths, public_file_paths)
+    options = _options(options)
     facts = BatchFacts(
         name=batch_name,
         workflow=workflow,
         images=len(items),
-        chunk_size=chunk_size,
+        chunk_size=chunk_sizes.by_files(items) if chunk_size == AUTO else int(chunk_size),
+        auto=chunk_size == AUTO,
         window=window or 0,
         priority=priority,
         success_threshold=success_threshold,
@@ -114,42 +125,24 @@ def start_batch_pipeline(
         callbacks=callbacks,
         private_webhooks=private_webhooks,
     )
-    batches.create(house.database, batch_id, facts, _options(options), items)
+    if not batches.create(house.database, batch_id, facts, options, items):
+        # Another start with the same key was faster.
+        return batch_id
     try:
         post(house, batch_id, facts)
     except redis.RedisError as error:
-        batches.withdraw(house.database, batch_id)
-        raise BoardUnavailable(f"Redis does not answer, nothing was started: {error}") from error
+        # Where it cannot be withdrawn, a driver has found it, and it goes on.
+        if batches.withdraw(house.database, batch_id):
+            raise BoardUnavailable(f"Redis does not answer, nothing was started: {error}") from error
     # It is on the board and in the ledger: if this fails, the drivers go on with it.
     with suppress(*control.OUTAGES):
         advance(house, batch_id)
     return batch_id
 
 
-def revoke_batch(batch_id: str, reason: str = "revoked", *, application: Application | None = None) -> None:
-    """Call a batch off: nothing of it starts any more, and running stages are told to stop.
-
-    Raises:
-        UnknownBatch: neither board nor ledger knows it.
-        BatchError: it has ended.
-        BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
-    """
-    house = application or current()
-    row = batches.read(house.database, batch_id)
-    if row is None:
-        raise UnknownBatch(batch_id)
-    if row.finished_at is not None and not house.batches.is_known([batch_id])[0]:
-        raise BatchError(f"batch {batch_id} has ended: {row.status}")
-    try:
-        answer = house.batches.revoke(batch_id, reason, row.total_images)
-        if answer == "unknown":
-            advance(house, batch_id)
-            answer = house.batches.revoke(batch_id, reason, row.total_images)
-        if answer == "closed":
-            raise BatchError(f"batch {batch_id} has ended: {row.status}")
-        advance(house, batch_id)
-    except (redis.RedisError, BrokerConnectionError) as error:
-        raise BoardUnavailable(f"Redis does not answer: {error}") from error
+def batch_id_of(idempotency_key: str) -> str:
+    """The id of the batch that is started with that key: a key has one batch, whoever starts it first."""
+    return str(uuid5(_IDEMPOTENT, idempotency_key))
 
 
 @dataclass(frozen=True)
@@ -211,8 +204,6 @@ def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
         batch_id=batch_id,
         batch_name=facts.name,
         total_images=facts.images,
-        total_chunks=facts.chunks,
-        chunk_size=facts.chunk_size,
         created_at=from_epoch(facts.created),
         source="redis",
         images_per_second=None if expected is None else round(expected.rate, 3),
@@ -245,9 +236,9 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_number(name: str, value: int, largest: int) -> None:
+def _check_number(name: str, value: int | str, largest: int, more: str = "") -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
-        raise BatchError(f"{name}: read {value!r}, expected a whole number from 1 to {largest}")
+        raise BatchError(f"{name}: read {value!r}, expected a whole number from 1 to {largest}{more}")
 
 
 def _options(options: dict[str, Any] | None) -> dict[str, Any]:
@@ -258,53 +249,3 @@ def _options(options: dict[str, Any] | None) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise BatchError(f"options: not JSON ({error})") from None
     return options or {}
-
-
-def _items(paths: Sequence[str], public_paths: Sequence[str] | None) -> list[Item]:
-    if isinstance(paths, (str, bytes)):
-        raise BatchError("file_paths: read one text, expected a list of paths")
-    known = [_path(path) for path in paths]
-    if not known:
-        raise BatchError("file_paths: a batch needs at least one file")
-    if len(known) > MOST_IMAGES:
-        raise BatchError(f"file_paths: {len(known)} files, a batch takes up to {MOST_IMAGES}")
-    _refuse_repeats(known)
-    _refuse_unreadable(known)
-    if public_paths is None:
-        return [(path, None) for path in known]
-    if isinstance(public_paths, (str, bytes)) or len(public_paths) != len(known):
-        raise BatchError("public_file_paths: expected one for each of file_paths")
-    return list(zip(known, map(_path, public_paths), strict=True))
-
-
-def _path(path: Any) -> str:
-    if isinstance(path, os.PathLike):
-        path = os.fspath(path)
-    if not isinstance(path, str) or not path or clean_text(path) != path:
-        raise BatchError(f"file_paths: {str(path)[:80]!r} is no path")
-    return path
-
-
-def _refuse_repeats(paths: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for path in paths:
-        same = path if "://" in path else os.path.abspath(path)
-        if same in seen:
-            raise BatchError(f"file_paths: {path!r} is named twice")
-        seen.add(same)
-
-
-def _refuse_unreadable(paths: Sequence[str]) -> None:
-    """What lies elsewhere is not asked for: its chain tells."""
-    complaints = []
-    for path in paths:
-        local = path.removeprefix("file://")
-        if "://" in local:
-            continue
-        if not os.path.isfile(local):
-            complaints.append(f"{path}: {'a folder, not a file' if os.path.isdir(local) else 'no such file'}")
-        elif not os.access(local, os.R_OK):
-            complaints.append(f"{path}: it cannot be read")
-    if complaints:
-        more = f" (and {len(complaints) - _NAMED} more)" if len(complaints) > _NAMED else ""
-        raise BatchError(f"file_paths: {'; '.join(complaints[:_NAMED])}{more}")

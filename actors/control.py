@@ -252,11 +252,18 @@ def revoke(
     ]
 
 
-def resume(chain_id: str, *, from_stage: int | None = None, application: Application | None = None) -> int:
+def resume(
+    chain_id: str,
+    *,
+    from_stage: int | None = None,
+    letter: str = "",
+    application: Application | None = None,
+) -> int:
     """Let an ended chain go on from the first stage that is not SUCCESS, with the result of the one before.
 
     Parameters:
         from_stage: run again from this stage (from 1) instead, finished or not.
+        letter: only while the chain has this letter in its batch (``db/batch_board.py``).
 
     Returns:
         The number of the stage that it goes on from.
@@ -271,7 +278,7 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
     record = house.status.find(chain_id)
     if record is None:
         raise UnknownChain(chain_id)
-    if record.status not in ENDED and send_again(chain_id, application=house):
+    if not letter and record.status not in ENDED and send_again(chain_id, application=house):
         # It was lost: nobody owned what it waits for.
         return record.current_stage
     workflow = house.workflow(record.chain_name)
@@ -285,7 +292,7 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
         )
     arguments = house.status.arguments_of(chain_id, stage)
     messages = workflow.first_messages(chain_id, *arguments, from_stage=stage)
-    answer = _apply(house, chain_id, house.board.resume(chain_id, from_stage), messages)
+    answer = _apply(house, chain_id, house.board.resume(chain_id, from_stage, letter), messages)
     if answer[0] == b"closed":
         status = answer[1].decode()
         raise ChainStateError(chain_id, status, f"chain {chain_id} cannot be resumed: {status}")

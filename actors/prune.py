@@ -130,13 +130,20 @@ def _remove_old(folder: Folder, before: datetime, dry_run: bool) -> datetime | N
 
 
 def _ended(application: Application, names: Sequence[str]) -> list[str]:
-    """Those that are folders of chains and tasks which have ended. Anything else that lies there is not ours.
+    """Those that are folders of chains, batches and tasks which have ended. Anything else is not ours.
 
-    A chain that the ledger has forgotten is known by its id, when that was made by us.
+    What the ledger has forgotten is known by its id, when that was made by us. A batch's id is followed by a
+    point and what of the batch it is.
     """
     board = application.board
     known = prune.states_of(application.database, names)
-    ours = [name for name in names if known.get(name, _is_made_up(name))]
+    owners = {name: name.partition(".")[0] for name in names}
+    batches = prune.batch_states_of(application.database, sorted(set(owners.values())))
+    ours = [
+        name
+        for name, owner in owners.items()
+        if known.get(name, _is_made_up(owner)) and batches.get(owner, True)
+    ]
     pipe = board.clients.get().pipeline(transaction=False)
     for name in ours:
         pipe.exists(board.keys.lone(name))

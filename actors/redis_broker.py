@@ -21,7 +21,7 @@ from dramatiq.common import current_millis, dq_name
 from db.chains import Transition
 from db.redis_client import ThreadClients, connect
 from db.scripts import Script, source
-from middleware.pipelines import PLACE
+from middleware.pipelines import PLACE, QUEUE_ID
 from middleware.run import HandOver, catch_retry
 
 from .redis_consumer import Consumer
@@ -102,6 +102,19 @@ class RedisBroker(StockRedisBroker):
     def may_hold(self, queue_names: Iterable[str]) -> bool:
         """Whether queues may hold messages that the board's scripts cannot see: never, here."""
         return False
+
+    def holds(self, queue_name: str, redis_message_ids: Sequence[str]) -> list[bool]:
+        """Whether a queue holds each of these messages: waiting, delayed, or with a worker.
+
+        Raises:
+            redis.RedisError: the server does not answer.
+        """
+        pipe = self.clients.get().pipeline(transaction=False)
+        for redis_message_id in redis_message_ids:
+            for name in (queue_name, dq_name(queue_name)):
+                pipe.hexists(f"{self.namespace}:{name}.msgs", redis_message_id)
+        found = pipe.execute() if redis_message_ids else []
+        return [here or delayed for here, delayed in zip(found[::2], found[1::2], strict=True)]
 
     def launch(self, transition: Transition, messages: Sequence[Message[Any]]) -> list[Any]:
         """Apply a transition and send the messages that it lets go, in one step.
@@ -278,8 +291,9 @@ class RedisBroker(StockRedisBroker):
     def _address(self, message: Message[Any]) -> Message[Any]:
         """The message as it lies in its queue, or in the delay queue where it has an ``eta``."""
         queue_name = dq_name(message.queue_name) if "eta" in message.options else message.queue_name
-        # A chain's message has its task's id there too, by which the sweep finds out whether it is there.
-        redis_message_id = message.message_id if PLACE in message.options else str(uuid4())
+        # By an id that is known, as a chain's task has one, it can be found out whether the message is there.
+        own = message.message_id if PLACE in message.options else message.options.get(QUEUE_ID)
+        redis_message_id = own or str(uuid4())
         return message.copy(queue_name=queue_name, options={"redis_message_id": redis_message_id})
 
     def _dispatch(self, command: str) -> Any:

@@ -46,7 +46,7 @@ class Storage:
 
     def folders(self) -> list[str]:
         """The names of all folders, of chains and of whatever else lies there."""
-        file_system, path = _resolve(self.url)
+        file_system, path = resolve(self.url)
         file_system.invalidate_cache()
         try:
             listed = file_system.ls(path, detail=True)
@@ -91,7 +91,7 @@ class Folder:
 
     def changed(self) -> datetime | None:
         """When a file of it was last written (naive UTC); None where the file system does not tell."""
-        file_system, path = _resolve(self.url)
+        file_system, path = resolve(self.url)
         files = file_system.find(path, withdirs=True, detail=True).values()
         moments = [_written(file_system, file) for file in files if file["type"] == "file"]
         # A folder without files is as old as itself.
@@ -100,7 +100,7 @@ class Folder:
 
     def remove(self) -> None:
         """Delete the folder with all that is in it; it need not be there."""
-        file_system, path = _resolve(self.url)
+        file_system, path = resolve(self.url)
         with suppress(FileNotFoundError):
             file_system.rm(path, recursive=True)
 
@@ -142,7 +142,7 @@ def local_copy(url_or_path: str) -> Iterator[Path]:
     Raises:
         BadInput: there is no such file, or it cannot be read.
     """
-    file_system, path = _resolve(url_or_path)
+    file_system, path = resolve(url_or_path)
     if isinstance(file_system, LocalFileSystem):
         local = Path(path)
         if not local.is_file():
@@ -164,7 +164,7 @@ def local_copy(url_or_path: str) -> Iterator[Path]:
 
 @contextmanager
 def _open_to_read(url: str, mode: str) -> Iterator[IO[Any]]:
-    file_system, path = _resolve(url)
+    file_system, path = resolve(url)
     try:
         file = file_system.open(path, mode, **_encoding(mode))
     except _UNREADABLE as error:
@@ -175,10 +175,9 @@ def _open_to_read(url: str, mode: str) -> Iterator[IO[Any]]:
 
 @contextmanager
 def _open_to_write(url: str, mode: str) -> Iterator[IO[Any]]:
-    file_system, path = _resolve(url)
+    file_system, path = resolve(url)
     if not isinstance(file_system, LocalFileSystem):
-        file_system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-        with file_system.open(path, mode, **_encoding(mode)) as file:
+        with _open_remote(file_system, path, mode) as file:
             yield file
         return
     target = Path(path)
@@ -192,12 +191,24 @@ def _open_to_write(url: str, mode: str) -> Iterator[IO[Any]]:
         part.unlink(missing_ok=True)
 
 
-def _resolve(url_or_path: str) -> tuple[Any, str]:
+def _open_remote(file_system: Any, path: str, mode: str) -> Any:
+    try:
+        return file_system.open(path, mode, **_encoding(mode))
+    except FileNotFoundError:
+        # It has real folders. Where it has none, to ask for one may try to make a bucket.
+        file_system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+        return file_system.open(path, mode, **_encoding(mode))
+
+
+def resolve(url_or_path: str) -> tuple[Any, str]:
     """The file system and the path on it.
 
     Raises:
         BadInput: the URL names a protocol that is unknown or whose driver is not installed.
     """
+    if "://" not in url_or_path:
+        # fsspec would read "a::b" as the file a inside of b.
+        return LocalFileSystem(), os.path.abspath(url_or_path)
     try:
         file_system, path = fsspec.core.url_to_fs(url_or_path)
     except (ValueError, ImportError) as error:

@@ -15,9 +15,11 @@ from db.keys import Keys
 
 from . import openapi
 from .auth import Access
+from .batch_control import RetryFailed, RevokeBatch
 from .batch_items import BatchItems
+from .batch_start import Batches
 from .batch_statistics import StatisticsOfBatch, StatisticsOfBatches
-from .batches import Batch, Batches
+from .batches import Batch
 from .board import AsyncBoard
 from .docs import add_docs
 from .errors import add_error_handlers
@@ -141,10 +143,12 @@ def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits, metri
     app.add_route("/pipeline", Pipeline(house, places, limits, body_limit))
     app.add_route("/pipeline/status/{chain_id}", Status(house))
     app.add_route("/pipeline/history", History(house))
-    app.add_route("/pipeline/batch", Batches(house))
+    app.add_route("/pipeline/batch", Batches(house, places, limits))
     app.add_route("/pipeline/batch/statistics", StatisticsOfBatches(house))
     app.add_route("/pipeline/batch/{batch_id}", Batch(house))
     app.add_route("/pipeline/batch/{batch_id}/items", BatchItems(house))
+    app.add_route("/pipeline/batch/{batch_id}/retry-failed", RetryFailed(house, body_limit))
+    app.add_route("/pipeline/batch/{batch_id}/revoke", RevokeBatch(house, body_limit))
     app.add_route("/pipeline/batch/{batch_id}/statistics", StatisticsOfBatch(house))
     app.add_route("/pipeline/{chain_id}/resume", Resume(house, body_limit))
     app.add_route("/pipeline/{chain_id}/revoke", Revoke(house, body_limit))

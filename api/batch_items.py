@@ -11,8 +11,8 @@ from typing import Any
 import falcon
 from falcon.asgi import Request, Response
 
+from actors.batch_files import MOST_IMAGES
 from actors.batch_items import PAGE, ItemListing, list_items
-from actors.batches import MOST_IMAGES
 from db import batch_csv
 from db.batch_items import STATES, BatchItem
 

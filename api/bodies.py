@@ -22,10 +22,28 @@ async def read_json(req: Request, limit: int, schema: dict[str, Any]) -> dict[st
     Raises:
         Refusal: 413, 415 or 422, or 400 where it is not JSON.
     """
+    return parse_body(await read_body(req, limit), schema)
+
+
+async def read_body(req: Request, limit: int) -> bytes:
+    """The body, of the content type JSON unless it is empty.
+
+    Raises:
+        Refusal: 413 or 415.
+    """
     body = await _read(req, limit)
     if body and not is_json(req.content_type):
         expected = f"{falcon.MEDIA_JSON}, not {(req.content_type or 'none')[:80]!r}"
         raise Refusal(415, "media_type", f"expected the content type {expected}")
+    return body
+
+
+def parse_body(body: bytes, schema: dict[str, Any]) -> dict[str, Any]:
+    """What a body holds, as :func:`read_json` has it.
+
+    Raises:
+        Refusal: 400 or 422.
+    """
     data = parse_json(body) if body else {}
     check(data, schema, "body_invalid")
     found: dict[str, Any] = data

@@ -21,9 +21,11 @@ from falcon.errors import WebSocketDisconnected
 from callboard.errors import (
     BadInput,
     BatchError,
+    BatchStateError,
     BoardUnavailable,
     ChainStateError,
     LedgerUnavailable,
+    StorageUnavailable,
     UnknownBatch,
     UnknownChain,
     UnknownWorkflow,
@@ -36,7 +38,14 @@ logger = logging.getLogger("callboard.api")
 
 #: Seconds after which a client may try again when a server of ours does not answer.
 RETRY_AFTER = 5
-_UNAVAILABLE = (LedgerUnavailable, BoardUnavailable, redis.RedisError, BrokerConnectionError, TimeoutError)
+_UNAVAILABLE = (
+    LedgerUnavailable,
+    BoardUnavailable,
+    StorageUnavailable,
+    redis.RedisError,
+    BrokerConnectionError,
+    TimeoutError,
+)
 _BY_STATUS = {
     400: "bad_request",
     401: "unauthorized",
@@ -91,7 +100,7 @@ def request_id(request: falcon.Request) -> str:
     return found
 
 
-def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind of error)
+def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911, PLR0912 (one line a kind of error)
     """What the client is told of an error."""
     if isinstance(error, Refusal):
         return error
@@ -99,6 +108,8 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         return Refusal(404, "chain_not_found", "Chain not found")
     if isinstance(error, UnknownBatch):
         return Refusal(404, "batch_not_found", "Batch not found")
+    if isinstance(error, BatchStateError):
+        return Refusal(409, "batch_state", str(error), data={"status": error.status})
     if isinstance(error, BatchError):
         return Refusal(409, "batch_refused", str(error))
     if isinstance(error, ChainStateError):
@@ -113,7 +124,9 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         return Refusal(400, "input_invalid", str(error))
     if isinstance(error, _UNAVAILABLE):
         store = "the database" if isinstance(error, LedgerUnavailable) else "Redis"
-        if isinstance(error, TimeoutError) and not isinstance(error, redis.RedisError):
+        if isinstance(error, StorageUnavailable):
+            store = "the storage"
+        elif isinstance(error, TimeoutError) and not isinstance(error, redis.RedisError):
             store = "a server"
         detail = f"{store} does not answer; try again in {RETRY_AFTER} seconds"
         return Refusal(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER)})

@@ -17,6 +17,8 @@ R = TypeVar("R")
 READ_SECONDS = 5.0
 #: Seconds that a start, resume or revoke may take; it is not called off half-way.
 WRITE_SECONDS = 10.0
+#: Seconds that the start of a batch may take, with a look at its files.
+BATCH_SECONDS = 60.0
 #: Seconds that the counts of the metrics may take.
 COUNT_SECONDS = 60.0
 
@@ -31,6 +33,7 @@ class OffLoop:
     def __init__(self, *, readers: int = 8, writers: int = 8) -> None:
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="api-read")
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="api-write")
+        self._batches = ThreadPoolExecutor(2, thread_name_prefix="api-batch")
         self._counter = ThreadPoolExecutor(1, thread_name_prefix="api-count")
 
     async def read(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,6 +54,15 @@ class OffLoop:
         """
         return await self._within(WRITE_SECONDS, self._writers, partial(function, *args, **kwargs))
 
+    async def batch(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As :meth:`write`, for thousands of files, in threads of their own.
+
+        Raises:
+            Unanswered: no answer within :data:`BATCH_SECONDS`.
+            LedgerUnavailable: the function says so.
+        """
+        return await self._within(BATCH_SECONDS, self._batches, partial(function, *args, **kwargs))
+
     async def count(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call what takes long but is asked seldom, in a thread of its own.
 
@@ -64,6 +76,7 @@ class OffLoop:
         """Let the threads end; wait for none of them."""
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
+        self._batches.shutdown(wait=False, cancel_futures=True)
         self._counter.shutdown(wait=False, cancel_futures=True)
 
     async def _within(self, seconds: float, threads: ThreadPoolExecutor, call: Callable[[], R]) -> R:

@@ -27,6 +27,19 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "workflows_read": ("워크플로 {count}개 조회 완료", "Read {count} workflows"),
     "batch_read": ("배치 '{batch_id}' 상태 조회 완료", "Read the status of batch '{batch_id}'"),
     "batches_read": ("배치 {count}개 조회 완료", "Read {count} batches"),
+    "batch_started": (
+        "배치 파이프라인 시작됨: {count}개 이미지",
+        "Batch pipeline started: {count} images",
+    ),
+    "batch_retried": (
+        "배치 '{batch_id}'의 실패한 이미지 {count}개 재처리 시작됨",
+        "{count} failed images of batch '{batch_id}' are retried",
+    ),
+    "batch_retry_planned": (
+        "배치 '{batch_id}'의 실패한 이미지 {count}개를 재처리할 수 있습니다",
+        "{count} failed images of batch '{batch_id}' would be retried",
+    ),
+    "batch_revoked": ("배치 '{batch_id}' 취소됨", "Batch '{batch_id}' revoked"),
     "batch_items_read": (
         "배치 '{batch_id}'의 이미지 {count}개 조회 완료",
         "Read {count} images of batch '{batch_id}'",
@@ -40,7 +53,9 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "job_not_found": ("작업을 찾을 수 없습니다", "The job was not found"),
     "video_not_found": ("비디오를 찾을 수 없습니다", "The video was not found"),
     "batch_not_found": ("배치를 찾을 수 없습니다", "The batch was not found"),
+    "batch_invalid": ("배치를 시작할 수 없습니다", "The batch cannot be started"),
     "batch_refused": ("이 배치로는 할 수 없습니다", "This cannot be done with the batch"),
+    "batch_state": ("배치의 현재 상태에서는 할 수 없습니다", "The batch's state forbids this"),
     "chain_state": ("체인의 현재 상태에서는 할 수 없습니다", "The chain's state forbids this"),
     "unknown_workflow": ("그런 워크플로가 없습니다", "There is no such workflow"),
     "workflow_unusable": ("워크플로를 실행할 수 없습니다", "The workflow cannot be run"),

@@ -53,7 +53,7 @@ class Pipeline:
     )
     async def on_post(self, req: Request, resp: Response) -> None:
         """The chain has been accepted when this answers."""
-        key = _idempotency_key(req)
+        key = idempotency_key(req)
         if is_form(req.content_type):
             workflow, chain_id = await self._start_with_file(req, key)
         else:
@@ -188,7 +188,12 @@ def _location(req: Request, chain_id: str) -> str:
     return f"{req.prefix}/pipeline/status/{quote(chain_id)}"
 
 
-def _idempotency_key(req: Request) -> str | None:
+def idempotency_key(req: Request) -> str | None:
+    """The request's ``Idempotency-Key``; None without one.
+
+    Raises:
+        Refusal: 400.
+    """
     key = req.get_header("Idempotency-Key")
     if key is None:
         return None

@@ -48,6 +48,18 @@ class Places:
             return [self.check_input(item) for item in data]
         return data
 
+    def check_prefix(self, prefix: str, roots: Iterable[str]) -> str:
+        """A folder of which all files are wanted: below the places of ours, or one of these roots itself.
+
+        Raises:
+            Refusal: 400.
+        """
+        whole = f"file://{prefix}" if prefix.startswith("/") else prefix
+        whole = whole if whole.endswith("/") else f"{whole}/"
+        if any(whole == (root if root.endswith("/") else f"{root}/") for root in roots):
+            return whole
+        return f"{self._check_field('prefix', prefix.rstrip('/'))}/"
+
     def _check_field(self, name: str, value: Any) -> Any:
         if isinstance(value, list):
             return [self._check_field(name, item) for item in value]

@@ -221,6 +221,26 @@ REVOKED = envelope(
         },
     )
 )
+BATCH_RETRY = envelope(
+    closed(
+        batch_id=TEXT,
+        images=COUNT,
+        stages={
+            "type": "array",
+            "items": closed(
+                stage=nullable("integer", minimum=1, description="null for images that have no chain"),
+                name=TEXT,
+                images=COUNT,
+            ),
+        },
+        errors={"type": "array", "items": closed(error=TEXT, images=COUNT)},
+        expected_seconds=_SECONDS,
+        dry_run={"type": "boolean"},
+    )
+)
+BATCH_REVOKED = envelope(
+    closed(batch_id=TEXT, not_started=COUNT, retries_called_off=COUNT, queued=COUNT, told_to_stop=COUNT)
+)
 TOKEN_MADE = envelope(closed(token=TEXT, expires_in=COUNT))
 WORKFLOWS = envelope(
     {
@@ -271,6 +291,11 @@ START_FORM: Schema = {
 RESUME_BODY: Schema = {
     "type": "object",
     "properties": {"from_stage": {"type": "integer", "minimum": 1, "maximum": 10_000}},
+    "additionalProperties": False,
+}
+RETRY_BODY: Schema = {
+    "type": "object",
+    "properties": {"dry_run": {"type": "boolean", "default": False, "description": "only tell"}},
     "additionalProperties": False,
 }
 REVOKE_BODY: Schema = {

@@ -96,7 +96,10 @@ async def _receive_file(
 ) -> None:
     number = len(received.files) + 1
     if number > limits.files:
-        raise _too_large(f"an upload has at most {limits.files} files")
+        raise _too_large(
+            f"an upload has at most {limits.files} files (MAX_UPLOAD_FILES); "
+            "a batch takes more as JSON, by file_paths or prefix"
+        )
     chunk = await part.stream.read(CHUNK)
     kind = kind_of(chunk)
     if kind is None:
@@ -106,17 +109,32 @@ async def _receive_file(
             f"file {number} is no PNG, JPEG, TIFF or PDF (or an empty file) by its content",
         )
     name = f"upload-{number}.{kind}"
+    more = await part.stream.read(CHUNK)
+    if more:
+        await _receive_long(part, chunk + more, name, received, folder, limits, off_loop)
+    else:
+        _count(received, len(chunk), len(chunk), limits)
+        await off_loop.write(folder.write_bytes, name, chunk)
+    received.files.append((part.name or "", folder.url_of(name)))
+
+
+async def _receive_long(
+    part: BodyPart,
+    chunk: bytes,
+    name: str,
+    received: Received,
+    folder: Folder,
+    limits: Limits,
+    off_loop: OffLoop,
+) -> None:
+    """A file that has more than its first chunk."""
     opening: AbstractContextManager[IO[Any]] = folder.open(name, "wb")
     file = await off_loop.write(opening.__enter__)
     size = 0
     try:
         while chunk:
             size += len(chunk)
-            received.size += len(chunk)
-            if size > limits.file:
-                raise _too_large(f"a file has at most {limits.file} bytes")
-            if received.size > limits.total:
-                raise _too_large(f"an upload has at most {limits.total} bytes")
+            _count(received, len(chunk), size, limits)
             await off_loop.write(file.write, chunk)
             chunk = await part.stream.read(CHUNK)
     except BaseException as error:
@@ -124,7 +142,14 @@ async def _receive_file(
         await off_loop.write(_leave, opening, error)
         raise
     await off_loop.write(opening.__exit__, None, None, None)
-    received.files.append((part.name or "", folder.url_of(name)))
+
+
+def _count(received: Received, more: int, size: int, limits: Limits) -> None:
+    received.size += more
+    if size > limits.file:
+        raise _too_large(f"a file has at most {limits.file} bytes")
+    if received.size > limits.total:
+        raise _too_large(f"an upload has at most {limits.total} bytes")
 
 
 def kind_of(start: bytes) -> str | None:

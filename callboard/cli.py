@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__
+from . import __version__, batch_control
 from .batch_items import batch_items
-from .errors import CallboardError
+from .errors import CallboardError, UnknownBatch, UnknownChain
 from .settings import Settings, without_password
 from .terminal import (
     AsJson,
@@ -160,16 +160,31 @@ def start(
 def batch(
     name: Annotated[str, typer.Argument(help="The batch's name, for people.")],
     files: Annotated[list[str] | None, typer.Argument(help="Files, or storage URLs.")] = None,
-    pattern: Annotated[str | None, typer.Option("--glob", help="Files by pattern; ** goes deeper.")] = None,
+    matching: Annotated[str | None, typer.Option("--glob", help="Files by pattern; ** goes deeper.")] = None,
     manifest: Annotated[
         str | None, typer.Option(help="A file that names one file a line; - reads standard input.")
     ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="A folder with all below it, such as s3://bucket/scans/.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Of names below the prefix, such as *.png; images and PDFs else.")
+    ] = None,
     workflow: Annotated[str, typer.Option(help="What each file goes through.")] = "cr_extract_workflow",
-    chunk_size: Annotated[int, typer.Option(help="Files of a chunk.")] = 10,
+    options: Annotated[str, typer.Option(help="`options` of each chain's input: JSON, or @file.")] = "{}",
+    public_manifest: Annotated[
+        str | None, typer.Option(help="A file that names the public path of each file, one a line.")
+    ] = None,
+    chunk_size: Annotated[
+        str, typer.Option(help="Files of a chunk, or auto: by their sizes and the time they take.")
+    ] = "10",
     window: Annotated[
-        int | None, typer.Option(help="Chunks under way at a time; enough for all workers unless given.")
+        str | None, typer.Option(help="Chunks under way at a time; enough for all workers unless given.")
     ] = None,
     priority: Annotated[str, typer.Option(help="high, default or low.")] = "default",
+    success_threshold: Annotated[
+        str, typer.Option(help="Share of the images, 0 to 1, that must succeed for the batch to succeed.")
+    ] = "1",
     follow: Follow = False,
     as_json: AsJson = False,
 ) -> None:
@@ -179,16 +194,23 @@ def batch(
     """
     from actors.batches import start_batch_pipeline  # noqa: PLC0415
 
-    from .batch import files_of, follow_batch  # noqa: PLC0415
+    from .batch import files_of, follow_batch, lines_of, number_of  # noqa: PLC0415
 
-    application = ready_application()
+    application = declared_application()
+    asked = read_input(options, None, "--options")
+    public = None if public_manifest is None else lines_of(public_manifest, "--public-manifest")
+    paths = files_of(files or [], matching, manifest, prefix, pattern)
+    application.prepare()
     batch_id = start_batch_pipeline(
         name,
-        files_of(files or [], pattern, manifest),
-        chunk_size=chunk_size,
+        paths,
+        public,
+        asked,
+        chunk_size=number_of(chunk_size),
         workflow=workflow,
         priority=priority,
-        window=window,
+        window=number_of(window),
+        success_threshold=number_of(success_threshold),
         initiated_by="cli",
         application=application,
     )
@@ -198,20 +220,29 @@ def batch(
 
 
 commands.command()(batch_items)
+commands.command()(batch_control.retry_failed)
 
 
 @commands.command()
 def status(chain_id: ChainId, follow: Follow = False, as_json: AsJson = False) -> None:
-    """Show where a chain stands: a bar for each stage, and the error of a failed one.
+    """Show where a chain or a batch stands: a bar for each stage, and the error of a failed one.
 
-    The exit status is 1 for a chain that has failed or was revoked, 2 for an unknown one.
+    The exit status is 1 for one that has failed or was revoked, 2 for an unknown one.
     """
     from .follow import show_chain  # noqa: PLC0415
 
     application = ready_application()
-    if follow:
-        follow_to_the_end(application, chain_id, as_json)
-    ended_well = show_chain(application.status, chain_id, as_json=as_json)
+    try:
+        if follow:
+            follow_to_the_end(application, chain_id, as_json)
+        ended_well = show_chain(application.status, chain_id, as_json=as_json)
+    except UnknownChain as unknown:
+        from .batch import follow_batch, show_batch  # noqa: PLC0415
+
+        try:
+            ended_well = (follow_batch if follow else show_batch)(application, chain_id, as_json)
+        except UnknownBatch:
+            raise unknown from None
     raise typer.Exit(0 if ended_well else 1)
 
 
@@ -219,11 +250,16 @@ def status(chain_id: ChainId, follow: Follow = False, as_json: AsJson = False) -
 def why(chain_id: ChainId, as_json: AsJson = False) -> None:
     """Say why a chain is not moving: who has it, what it waits for, or how it ended.
 
-    The exit status is 1 for a chain that has failed or was revoked, 2 for an unknown one.
+    Of a batch it says how that stands. The exit status is 1 for one that has failed or was revoked, 2 for an
+    unknown one.
     """
     from .why import why as explain  # noqa: PLC0415
 
-    answer = explain(ready_application(), chain_id)
+    application = ready_application()
+    try:
+        answer = explain(application, chain_id)
+    except UnknownChain as unknown:
+        raise typer.Exit(0 if batch_control.why(application, chain_id, as_json, unknown) else 1) from None
     show(answer.as_json(), answer.sentence, as_json)
     raise typer.Exit(1 if answer.status in ("FAILURE", "REVOKED") else 0)
 
@@ -235,11 +271,17 @@ def resume(
     follow: Follow = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a failed or revoked chain go on from the first stage that has not succeeded."""
+    """Let a failed or revoked chain go on from the first stage that has not succeeded.
+
+    What of a batch has failed goes on by `callboard retry-failed`.
+    """
     from actors.control import resume as resume_chain  # noqa: PLC0415
 
     application = ready_application()
-    stage = resume_chain(chain_id, from_stage=from_stage, application=application)
+    try:
+        stage = resume_chain(chain_id, from_stage=from_stage, application=application)
+    except UnknownChain as unknown:
+        raise batch_control.refuse_resume(application, chain_id, unknown) from None
     show({"chain_id": chain_id, "resumed_from": stage}, f"{chain_id} goes on from stage {stage}", as_json)
     if follow:
         follow_to_the_end(application, chain_id, as_json)
@@ -251,10 +293,15 @@ def revoke(
     reason: Annotated[str, typer.Option(help="Kept as the chain's error message.")] = "revoked",
     as_json: AsJson = False,
 ) -> None:
-    """Call a chain off: what waits will not run, and what runs is told to stop."""
+    """Call a chain off, or by its id a whole batch: what waits will not run, what runs is told to stop."""
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
 
-    receipts = revoke_chain(chain_id, reason, application=ready_application())
+    application = ready_application()
+    try:
+        receipts = revoke_chain(chain_id, reason, application=application)
+    except UnknownChain as unknown:
+        batch_control.revoke(application, chain_id, reason, as_json, unknown)
+        return
     tasks = [
         {"stage": receipt.stage, "member": receipt.member, "was": receipt.was, "outcome": receipt.outcome}
         for receipt in receipts

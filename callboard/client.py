@@ -5,6 +5,9 @@ chain_id = client.start("cr_extract_workflow", {"file_path": "scan.png"})
 for message in client.follow(chain_id):
     print(message["state"], message["progress"])
 
+Batches it cannot start: the rows that say what a batch holds must be in the ledger before anything of it
+begins, and it knows no ledger. Start them by HTTP (``POST /pipeline/batch``).
+
 It imports no other package of ours, so that a code base with a ``db`` or ``api`` of its own can use it. The
 names of keys, queue and actor are those of ``db/keys.py`` and ``actors/starter.py``; a test holds them equal.
 """

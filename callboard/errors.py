@@ -8,12 +8,14 @@
     ├── ChainError
     │   ├── UnknownChain         neither board nor ledger knows the chain
     │   └── ChainStateError      the chain's state forbids what was asked
-    ├── BatchError               a batch cannot be started as asked, or its state forbids what was asked
+    ├── BatchError               a batch cannot be started as asked
+    │   ├── BatchStateError      the batch's state forbids what was asked
     │   └── UnknownBatch         neither board nor ledger knows the batch
     ├── WebhookError             a webhook does not answer as it should; it is called again
     │   └── WebhookRefused       it may not be called, or does not take it; it is not called again
     ├── BoardUnavailable         Redis does not answer
     ├── LedgerUnavailable        the database does not answer
+    ├── StorageUnavailable       a storage does not answer, or does not let us in
     └── StageError               what a stage may raise about its own work
         ├── WorkerDied           too many workers have died while they ran the stage
         ├── BadInput             the input cannot be processed; a retry cannot help
@@ -89,7 +91,16 @@ class ChainStateError(ChainError):
 
 
 class BatchError(CallboardError):
-    """A batch cannot be started as asked, or its state forbids what was asked."""
+    """A batch cannot be started as asked."""
+
+
+class BatchStateError(BatchError):
+    """The batch's state forbids what was asked. Attributes: ``batch_id``, ``status``."""
+
+    def __init__(self, batch_id: str, status: str, message: str) -> None:
+        super().__init__(message)
+        self.batch_id = batch_id
+        self.status = status
 
 
 class UnknownBatch(BatchError):
@@ -114,6 +125,10 @@ class BoardUnavailable(CallboardError):
 
 class LedgerUnavailable(CallboardError):
     """The database does not answer; nothing was started."""
+
+
+class StorageUnavailable(CallboardError):
+    """A storage does not answer, or does not let us in; nothing was started."""
 
 
 class StageError(CallboardError):

@@ -47,7 +47,7 @@ def follow_chain(
     console = Console(file=sys.stdout)
     view, screen = _view(status, console, as_json)
     look, logs = _Look(status, chain_id), _Logs(status.board, chain_id)
-    waits_for_workers = _WaitsForWorkers(status.board)
+    waits_for_workers = WaitsForWorkers(status.board, "chain")
     with screen:
         while True:
             found = look.patiently()
@@ -58,7 +58,7 @@ def follow_chain(
                 view.update(chain, stages)
                 if chain.status in ENDED:
                     break
-                waits_for_workers.note(chain)
+                waits_for_workers.note(chain.status)
             still_running()
             time.sleep(INTERVAL)
     _print_outcome(chain, as_json)
@@ -91,7 +91,8 @@ def _view(status: StatusManager, console: Console, as_json: bool) -> tuple[View,
     return bars, bars.progress
 
 
-def _note(text: str) -> None:
+def say(text: str) -> None:
+    """Say in one line on stderr what those who wait should know."""
     print(f"callboard: {text}", file=sys.stderr, flush=True)
 
 
@@ -118,7 +119,7 @@ class _Look:
             now = time.monotonic()
             if self._away_since is None:
                 self._away_since = now
-                _note(f"Redis does not answer, waiting for it ({error})")
+                say(f"Redis does not answer, waiting for it ({error})")
             if now - self._away_since > OUTAGE_SECONDS:
                 raise
             return None
@@ -147,16 +148,18 @@ class _Logs:
                 yield message["log"]
 
 
-class _WaitsForWorkers:
-    """Says once that a chain waits while no worker is there to take it."""
+class WaitsForWorkers:
+    """Says once that a chain or a batch waits while no worker is there to take it."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, what: str) -> None:
         self._board = board
+        self._what = what
         self._look_at = time.monotonic() + PATIENCE
         self._done = False
 
-    def note(self, chain: ChainSummary) -> None:
-        if self._done or chain.status != "PENDING":
+    def note(self, status: str) -> None:
+        """Its status now."""
+        if self._done or status != "PENDING":
             self._done = True
             return
         if time.monotonic() < self._look_at:
@@ -169,7 +172,7 @@ class _WaitsForWorkers:
         except redis.RedisError:
             return
         if not any(worker.alive_for for worker in known):
-            _note("the chain waits, and no worker runs: `callboard up` starts one")
+            say(f"the {self._what} waits, and no worker runs: `callboard up` starts one")
 
 
 def _print_outcome(chain: ChainSummary, as_json: bool) -> None:

@@ -65,6 +65,7 @@ class Settings:
         cors_origins: ``CORS_ORIGINS``: pages of elsewhere that may call the API, such as ``https://host``.
         input_roots: ``INPUT_ROOTS``: folders and URLs, beside the storage, that an input may name files in.
         max_body_bytes: ``MAX_BODY_BYTES``: of a request that is no upload.
+        max_batch_bytes: ``MAX_BATCH_BYTES``: of a request that names the files of a batch.
         max_upload_bytes: ``MAX_UPLOAD_BYTES``: of one uploaded file.
         max_upload_total: ``MAX_UPLOAD_TOTAL``: bytes of all files of one upload.
         max_upload_files: ``MAX_UPLOAD_FILES``: files of one upload.
@@ -101,6 +102,7 @@ class Settings:
     cors_origins: tuple[str, ...]
     input_roots: tuple[str, ...]
     max_body_bytes: int
+    max_batch_bytes: int
     max_upload_bytes: int
     max_upload_total: int
     max_upload_files: int
@@ -148,6 +150,7 @@ class Settings:
             cors_origins=read.value("CORS_ORIGINS", _origins, ()),
             input_roots=read.value("INPUT_ROOTS", _roots, ()),
             max_body_bytes=read.value("MAX_BODY_BYTES", _bytes(1 << 30), 1 << 20),
+            max_batch_bytes=read.value("MAX_BATCH_BYTES", _bytes(1 << 30), 32 << 20),
             max_upload_bytes=read.value("MAX_UPLOAD_BYTES", _bytes(1 << 40), 100 << 20),
             max_upload_total=read.value("MAX_UPLOAD_TOTAL", _bytes(1 << 40), 2 << 30),
             max_upload_files=read.value(

@@ -54,8 +54,8 @@ def prepared_application() -> Application:
     return application
 
 
-def read_input(text: str, file: str | None) -> Any:
-    """The chain's input that ``--input`` and ``--file`` name.
+def read_input(text: str, file: str | None, option: str = "--input") -> Any:
+    """The chain's input that ``--input`` and ``--file`` name. ``option``: how errors call it.
 
     Raises:
         CallboardError: it cannot be read, or is not JSON.
@@ -64,11 +64,11 @@ def read_input(text: str, file: str | None) -> Any:
         try:
             text = Path(text[1:]).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise CallboardError(f"--input: cannot read {text[1:]}: {error}") from None
+            raise CallboardError(f"{option}: cannot read {text[1:]}: {error}") from None
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CallboardError(f"--input is not JSON: {error}") from None
+        raise CallboardError(f"{option} is not JSON: {error}") from None
     if file is None:
         return data
     if not isinstance(data, dict):

@@ -3,14 +3,18 @@
     NUL  not started yet        S  its chain has succeeded    R  its chain was revoked
     p    its chain is open      F  its chain has failed       r  revoked before it had a chain
                                                               f  its chunk failed before it had a chain
+    of what is to be retried:
+    q    its chain has failed, its chunk is to be released    n  likewise, its chunk has been released:
+    w    it has no chain, its chunk is to be released            its chain is about to be resumed
 
 A chain writes its letter in the transition in which it starts or ends (``tell_batch`` in
 ``lua/includes/transition.lua``). All counts are counts of letters.
 
-Fields of the hash: ``facts`` (JSON, see :class:`BatchFacts`), ``released`` (chunks that have been let go, in
-order), ``revoked`` (why it was called off), ``look`` and ``resend`` (milliseconds at which open chains and
-chunks are looked for that have been lost), ``started``, ``ending`` and ``finished`` (epoch seconds), ``seq``,
-``pace`` (``db/batch_pace.py``).
+Fields of the hash: ``facts`` and ``segments`` (JSON, see :class:`~db.batch_facts.BatchFacts`), ``released``
+(chunks that have been let go, in order), ``turn`` (how many releases there have been), ``revoked`` (why it
+was called off), ``look``, ``resend`` and ``resize`` (milliseconds at which open chains and chunks are looked
+for that have been lost, and at which chunks may get another size), ``started``, ``ending`` and
+``finished`` (epoch seconds), ``seq``, ``pace`` (``db/batch_pace.py``).
 """
 
 from __future__ import annotations
@@ -18,11 +22,13 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
+from .batch_facts import BatchFacts
 from .batch_pace import NO_PACE, Estimate, Pace, estimate
 from .chains import Transition, encode, now
 from .keys import CALLED_TTL, FINAL_STATE_TTL, Keys
@@ -32,46 +38,23 @@ from .scripts import script
 
 NEW, OPEN, SUCCEEDED = b"\0", b"p", b"S"
 FAILED, REVOKED = b"Ff", b"Rr"
-#: A chunk's letter for an item that has no chain.
-FAILED_UNSTARTED = "f"
-_NOT_ENDED, _FAILED_UNSTARTED, _REVOKED = re.compile(b"[\0p]"), re.compile(b"f"), re.compile(b"[Rr]")
+#: What is to be retried, before its chunk has been released and after.
+RETRY_WAITS, UNSTARTED_WAITS, RETRY_RELEASED = b"q", b"w", b"n"
+#: A chunk's letters for an item that has no chain, and for one that could not be retried.
+FAILED_UNSTARTED, FAILED_AGAIN = "f", "F"
+_NOT_ENDED, _IN_FLIGHT, _WAITS = re.compile(b"[\0pqwn]"), re.compile(b"[\0pn]"), re.compile(b"[qw]")
+_NOT_SENT, _FAILED_UNSTARTED, _REVOKED = re.compile(b"[\0n]"), re.compile(b"f"), re.compile(b"[Rr]")
 #: The letter for a chain of which only the ledger knows, by its status there.
 LETTERS = {"SUCCESS": "S", "FAILURE": "F", "REVOKED": "R"}
 PRIORITIES = ("high", "default", "low")
 
 
 @dataclass(frozen=True)
-class BatchFacts:
-    """What does not change in a batch's life. ``by``: who asked; ``window``: 0 follows the workers.
-
-    ``callbacks``: event → actor or URL; ``private_webhooks``: whether the URLs may lead to private addresses.
-    """
-
-    name: str
-    workflow: str
-    images: int
-    chunk_size: int
-    window: int
-    priority: str
-    success_threshold: float
-    created: float
-    by: str | None = None
-    callbacks: dict[str, str] = field(default_factory=dict)
-    private_webhooks: bool = True
-
-    @property
-    def chunks(self) -> int:
-        return -(-self.images // self.chunk_size)
-
-    def range_of(self, chunk: int) -> range:
-        """The items of a chunk; both count from 0."""
-        first = chunk * self.chunk_size
-        return range(first, min(first + self.chunk_size, self.images))
-
-
-@dataclass(frozen=True)
 class Counts:
-    """How many items are in which state. ``open``: their chain runs or waits; ``new``: they have none yet."""
+    """How many items are in which state.
+
+    ``open``: their chain runs or waits, for a retry too; ``new``: they have none yet.
+    """
 
     succeeded: int
     failed: int
@@ -81,13 +64,13 @@ class Counts:
 
     @classmethod
     def of(cls, letters: bytes) -> Counts:
-        counts = {letter: letters.count(letter) for letter in b"SFfRrp\0"}
+        counts = {letter: letters.count(letter) for letter in b"SFfRrp\0qwn"}
         return cls(
             succeeded=counts[SUCCEEDED[0]],
             failed=sum(counts[letter] for letter in FAILED),
             revoked=sum(counts[letter] for letter in REVOKED),
-            open=counts[OPEN[0]],
-            new=counts[NEW[0]],
+            open=sum(counts[letter] for letter in OPEN + RETRY_WAITS + RETRY_RELEASED),
+            new=sum(counts[letter] for letter in NEW + UNSTARTED_WAITS),
         )
 
     @property
@@ -102,8 +85,10 @@ class LiveBatch:
     Attributes:
         letters: one for each item.
         released: how many chunks have been let go.
+        turn: how many releases there have been.
         revoked: why it was called off; None where it was not.
-        look, resend: milliseconds at which lost chains, and lost chunks, are looked for.
+        look, resend, resize: milliseconds at which lost chains, and lost chunks, are looked for, and at which
+            chunks may get another size.
         started, finished: epoch seconds, None before.
         ending: when it was first found that all of it had ended; the end is noted as of then.
         pace: samples of its counts.
@@ -113,9 +98,11 @@ class LiveBatch:
     facts: BatchFacts
     letters: bytes
     released: int
+    turn: int
     revoked: str | None
     look: int
     resend: int
+    resize: int
     started: float | None
     finished: float | None
     ending: float | None = None
@@ -131,12 +118,26 @@ class LiveBatch:
 
     def _chunks_with(self, letters: re.Pattern[bytes], chunks: int) -> set[int]:
         """Which of the first so many chunks hold one of the letters."""
-        size = self.facts.chunk_size
-        return {found.start() // size for found in letters.finditer(self.letters, 0, chunks * size)}
+        end = self.facts.range_of(chunks).start
+        return {self.facts.chunk_of(found.start()) for found in letters.finditer(self.letters, 0, end)}
 
     def in_flight(self) -> list[int]:
-        """The chunks that have been released and of which an item has not ended."""
-        return sorted(self._chunks_with(_NOT_ENDED, self.released))
+        """The chunks that have been released and of which an item has not ended, nor waits to be retried."""
+        return sorted(self._chunks_with(_IN_FLIGHT, self.released))
+
+    def images_in_flight(self) -> int:
+        """The items of released chunks that have not ended and do not wait to be retried."""
+        return len(_IN_FLIGHT.findall(self.letters, 0, self.facts.range_of(self.released).start))
+
+    def to_release_again(self) -> dict[int, int]:
+        """The released chunks with items that wait to be retried, and how many of them, in order."""
+        end = self.facts.range_of(self.released).start
+        chunks = (self.facts.chunk_of(found.start()) for found in _WAITS.finditer(self.letters, 0, end))
+        return dict(Counter(chunks))
+
+    def not_sent(self) -> list[int]:
+        """The released chunks with items that their message has not started, or resumed, yet."""
+        return sorted(self._chunks_with(_NOT_SENT, self.released))
 
     def chunk_counts(self) -> tuple[int, int, int]:
         """Chunks that are complete, that have failed (an item never got its chain), and that were revoked."""
@@ -177,15 +178,20 @@ def read_answer(answer: Any) -> LiveBatch | None:
     seq, listed, letters = answer
     flat = listed if isinstance(listed, list) else [one for pair in listed.items() for one in pair]
     found = {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
-    facts = BatchFacts(**json.loads(found["facts"]))
+    told = json.loads(found["facts"])
+    if "segments" in found:
+        told["segments"] = json.loads(found["segments"])
+    facts = BatchFacts(**told)
     return LiveBatch(
         seq=seq,
         facts=facts,
         letters=letters[: facts.images].ljust(facts.images, NEW),
         released=int(found["released"]),
+        turn=int(found.get("turn", 0)),
         revoked=found.get("revoked"),
         look=int(found.get("look", 0)),
         resend=int(found.get("resend", 0)),
+        resize=int(found.get("resize", 0)),
         started=float(found["started"]) if "started" in found else None,
         finished=float(found["finished"]) if "finished" in found else None,
         ending=float(found["ending"]) if "ending" in found else None,
@@ -222,20 +228,60 @@ class BatchBoard:
         """The batch as it is now; None when it is not on the board."""
         return read_answer(self._run("batch_read", self._keys(batch_id)[:2], now()))
 
-    def release(self, batch_id: str, so_far: int, onwards: int) -> bool:
-        """Let chunks go. Returns whether it is the caller who is to send them."""
-        return bool(self._run("batch_release", [self.keys.batch(batch_id)], so_far, onwards))
+    def release(self, batch_id: str, live: LiveBatch, onwards: int, again: Sequence[int] = ()) -> list[int]:
+        """Let chunks go, up to a number of them, and others once more.
 
-    def mark(self, batch_id: str, letter: str, items: Iterable[range], *, opened: bool = False) -> int:
-        """Give those of the items a letter that have none; ``opened``: those, too, whose chain is open."""
-        bounds = [bound for own in items for bound in (own.start, own.stop - 1)]
-        which = "open" if opened else "new"
-        return int(self._run("batch_mark", self._keys(batch_id), batch_id, letter, which, *bounds))
+        Parameters:
+            live: the reading by which this was decided; the segments of its facts apply from now on.
 
-    def revoke(self, batch_id: str, reason: str, images: int) -> str:
-        """Call a batch off. Returns ``recorded``, ``closed`` (it has ended) or ``unknown``."""
-        answer: bytes = self._run("batch_revoke", self._keys(batch_id), batch_id, reason, images)
-        return answer.decode()
+        Returns:
+            The chunks that the caller is to send; none where somebody else was faster.
+        """
+        facts = live.facts
+        bounds = [bound for chunk in again for bound in _bounds(facts.range_of(chunk))]
+        segments = encode(facts.segments) if facts.segments else ""
+        answer = self._run(
+            "batch_release", self._keys(batch_id)[:2], live.turn, live.released, onwards, segments, *bounds
+        )
+        if not answer:
+            return []
+        return [*(again[int(index) - 1] for index in answer[1:]), *range(live.released, onwards)]
+
+    def mark(
+        self,
+        batch_id: str,
+        letter: str,
+        items: Iterable[range],
+        state: Literal["new", "open", "again"] = "new",
+    ) -> int:
+        """Give those of the items a letter that have none.
+
+        Parameters:
+            state: ``open``: those, too, whose chain is open; ``again``: instead, those that have failed and
+                whose chunk has been released again.
+        """
+        bounds = [bound for own in items for bound in _bounds(own)]
+        return int(self._run("batch_mark", self._keys(batch_id), batch_id, letter, state, *bounds))
+
+    def retry(self, batch_id: str) -> tuple[str, int]:
+        """Ask that what has failed be retried.
+
+        Returns:
+            ``recorded``, ``revoked`` or ``unknown``; and how many items there are.
+        """
+        said, count = self._run("batch_retry", self._keys(batch_id), batch_id)
+        return said.decode(), int(count)
+
+    def revoke(self, batch_id: str, reason: str, images: int) -> tuple[str, int, int]:
+        """Call a batch off.
+
+        Returns:
+            ``recorded``, ``closed`` (it has ended) or ``unknown``; how many of its items will not be started,
+            and of how many the retry is called off.
+        """
+        said, *counts = self._run("batch_revoke", self._keys(batch_id), batch_id, reason, images)
+        new, retries = map(int, counts or (0, 0))
+        return said.decode(), new, retries
 
     def close(self, batch_id: str, finished: float, called: Sequence[str] = ()) -> Transition:
         """The transition that notes a batch's end at that moment, unless a chain of it was resumed meanwhile.
@@ -273,12 +319,19 @@ class BatchBoard:
         return [batch_id.decode() for batch_id in found]
 
     def set_moment(self, batch_id: str, field: str, seconds: float) -> None:
-        """Set ``look`` or ``resend`` to so many seconds from now."""
+        """Set ``look``, ``resend`` or ``resize`` to so many seconds from now."""
         self.note(batch_id, field, milliseconds(seconds))
 
     def note(self, batch_id: str, field: str, value: Any) -> None:
         """Set a field of a batch that is on the board."""
         self._run("batch_note", [self.keys.batch(batch_id)], field, value)
+
+    def is_open(self, batch_ids: Sequence[str]) -> list[bool]:
+        """Whether each of these batches is on the board, and has not ended there."""
+        pipe = self.clients.get().pipeline(transaction=False)
+        for batch_id in batch_ids:
+            pipe.hmget(self.keys.batch(batch_id), "released", "finished")
+        return [released is not None and ended is None for released, ended in pipe.execute()]
 
     def is_known(self, batch_ids: Sequence[str]) -> list[bool]:
         """Whether each of these batches is on the board."""
@@ -297,6 +350,10 @@ class BatchBoard:
         client.hset(key, batch_id, rank)
         ranks: Any = client.hvals(key)
         return any(int(other) < rank for other in ranks)
+
+
+def _bounds(items: range) -> tuple[int, int]:
+    return items.start, items.stop - 1
 
 
 def milliseconds(seconds: float) -> int:

@@ -15,15 +15,31 @@ from typing import Any
 
 import peewee
 
-from .batch_board import FAILED, NEW, OPEN, REVOKED, SUCCEEDED
+from .batch_board import (
+    FAILED,
+    NEW,
+    OPEN,
+    RETRY_RELEASED,
+    RETRY_WAITS,
+    REVOKED,
+    SUCCEEDED,
+    UNSTARTED_WAITS,
+)
 from .batches import Item, chain_id_of
 from .connection import session
 from .models import BatchChunk, ChainExecution, TaskLog
 from .status_rows import FAILURE, SUCCESS
 from .values import from_epoch
 
-#: States of an image, with their letters. ``open``: its chain runs or waits; ``pending``: it has none yet.
-STATES = {"completed": SUCCEEDED, "failed": FAILED, "revoked": REVOKED, "open": OPEN, "pending": NEW}
+#: States of an image, with their letters. ``open``: its chain runs or waits, for a retry too; ``pending``: it
+#: has none yet.
+STATES = {
+    "completed": SUCCEEDED,
+    "failed": FAILED,
+    "revoked": REVOKED,
+    "open": OPEN + RETRY_WAITS + RETRY_RELEASED,
+    "pending": NEW + UNSTARTED_WAITS,
+}
 _STATE_OF = {letter: state for state, letters in STATES.items() for letter in letters}
 _ROW_STATES = {"SUCCESS": "completed", "FAILURE": "failed", "REVOKED": "revoked"}
 _IDS = 900

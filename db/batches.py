@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
 
-from .batch_board import FAILED_UNSTARTED, LETTERS, BatchFacts, Counts, LiveBatch
+from .batch_board import FAILED_UNSTARTED, LETTERS, RETRY_WAITS, Counts, LiveBatch
+from .batch_facts import BatchFacts
 from .connection import session
 from .models import BatchChunk, BatchExecution, ChainExecution, TaskLog, read_rows
 from .status_rows import ENDED
@@ -44,8 +46,8 @@ def create(
     facts: BatchFacts,
     options: dict[str, Any],
     items: Sequence[Item],
-) -> None:
-    """Insert the rows of a batch and of its chunks, all or none.
+) -> bool:
+    """Insert the rows of a batch and of its chunks, all or none. Returns False where one of that id is there.
 
     Raises:
         LedgerUnavailable: the database did not answer.
@@ -64,19 +66,22 @@ def create(
             "priority": facts.priority,
             "success_threshold": facts.success_threshold,
             "by": facts.by,
+            "auto": facts.auto,
             "callbacks": facts.callbacks,
             "private_webhooks": facts.private_webhooks,
         },
         "seq": 0,
     }
     chunks = [
-        {"batch_id": batch_id, "number": number, "items": [items[item] for item in facts.range_of(number)]}
-        for number in range(facts.chunks)
+        {"batch_id": batch_id, "number": number, "items": items[first : first + facts.piece]}
+        for number, first in enumerate(range(0, len(items), facts.piece))
     ]
     with session(database), database.atomic():
-        BatchExecution.insert(row).execute(database)
+        if not BatchExecution.insert(row).on_conflict_ignore().as_rowcount().execute(database):
+            return False
         for start in range(0, len(chunks), _ROWS_PER_INSERT):
             BatchChunk.insert_many(chunks[start : start + _ROWS_PER_INSERT]).execute(database)
+    return True
 
 
 def withdraw(database: peewee.Database, batch_id: str) -> bool:
@@ -102,15 +107,22 @@ def facts_of(row: BatchExecution) -> BatchFacts | None:
     return BatchFacts(
         name=row.batch_name or "",
         images=row.total_images,
+        # Of an automatic size it is the present one; the first is among the segments, once there is another.
         chunk_size=row.chunk_size,
         created=to_epoch(row.created_at),
+        segments=row.segments or (),
         **row.plan,
     )
 
 
-def items_of(database: peewee.Database, batch_id: str, chunk: int) -> list[Item]:
-    """What a chunk holds; empty when there is no such chunk."""
-    query = BatchChunk.select().where(BatchChunk.batch_id == batch_id, BatchChunk.number == chunk)
+def items_of(database: peewee.Database, batch_id: str, first: int, last: int | None = None) -> list[Item]:
+    """What rows of a batch's chunks hold, from one number to another (see ``BatchFacts.pieces_of``)."""
+    number: Any = BatchChunk.number
+    query = (
+        BatchChunk.select()
+        .where(BatchChunk.batch_id == batch_id, number.between(first, first if last is None else last))
+        .order_by(number)
+    )
     return [(path, public) for row in read_rows(database, query) for path, public in row.items]
 
 
@@ -168,49 +180,114 @@ def statuses(database: peewee.Database, chain_ids: Sequence[str]) -> dict[str, s
 
 
 def letters_of(database: peewee.Database, row: BatchExecution, facts: BatchFacts) -> bytes:
-    """The letters of a batch's items as the rows of its chains and chunks have them."""
+    """The letters of a batch's items as the rows of its chains and chunks have them.
+
+    Of a batch that has not ended, what had failed when a retry was asked for waits to be retried.
+    """
     chain: Any = ChainExecution
     letters = bytearray(row.total_images)
-    chains = chain.select(chain.chain_id, chain.status).where(chain.batch_id == row.batch_id)
+    asked = row.retried_at if row.finished_at is None and row.revoked_at is None else None
+    chains = chain.select(chain.chain_id, chain.status, chain.finished_at).where(
+        chain.batch_id == row.batch_id
+    )
     failed = BatchChunk.select(BatchChunk.number).where(
         BatchChunk.batch_id == row.batch_id, BatchChunk.error.is_null(False)
     )
     with session(database):
         for (number,) in failed.tuples().execute(database):
-            own = facts.range_of(number)
+            own = facts.items_of_piece(number)
             letters[own.start : own.stop] = FAILED_UNSTARTED.encode() * len(own)
-        for chain_id, status in chains.tuples().execute(database):
+        for chain_id, status, finished in chains.tuples().execute(database):
             prefix, _, number = (chain_id or "").rpartition(".")
             if prefix == row.batch_id and number.isdigit() and int(number) < row.total_images:
-                letters[int(number)] = ord(LETTERS.get(status, "p"))
-    if row.status == "REVOKED":
+                letter = ord(LETTERS.get(status, "p"))
+                if asked is not None and status == "FAILURE" and (finished is None or finished <= asked):
+                    letter = RETRY_WAITS[0]
+                letters[int(number)] = letter
+    if row.status == "REVOKED" or row.revoked_at is not None:
         return bytes(letters).replace(b"\0", b"r")
     return bytes(letters)
 
 
-def note_failed(database: peewee.Database, batch_id: str, chunks: Iterable[int], error: str) -> None:
-    """Note that chunks have failed for good."""
-    wanted = list(chunks)
+def ask_retry(database: peewee.Database, batch_id: str, seq: int | None) -> None:
+    """Note that what has failed of a batch is to be retried: it has not ended any more.
+
+    Parameters:
+        seq: of the newest reading of the board; older ones are not written any more. None where it has none.
+
+    Raises:
+        LedgerUnavailable: the database did not answer; nothing was noted.
+    """
+    batch: Any = BatchExecution
+    chain: Any = ChainExecution
+    newest = (
+        chain.select(chain.finished_at)
+        .where(chain.batch_id == batch_id, chain.status == "FAILURE", chain.finished_at.is_null(False))
+        .order_by(chain.finished_at.desc())
+        .limit(1)
+    )
     with session(database), database.atomic():
-        for start in range(0, len(wanted), _IDS):
-            BatchChunk.update(error=clean_text(error)).where(
-                BatchChunk.batch_id == batch_id,
-                BatchChunk.number.in_(wanted[start : start + _IDS]),
-                BatchChunk.error.is_null(),
-            ).execute(database)
+        # The clock of a worker may be ahead of ours.
+        failed = [moment for (moment,) in newest.tuples().execute(database)]
+        values: dict[str, Any] = {
+            "retried_at": max([utc_now(), *failed]),
+            "finished_at": None,
+            "status": "STARTED",
+        }
+        if seq is not None:
+            values["seq"] = seq
+        batch.update(**values).where(batch.batch_id == batch_id).execute(database)
+        _clear_errors(database, batch_id)
 
 
-def record(database: peewee.Database, batch_id: str, live: LiveBatch, finished: float | None) -> None:
+def _clear_errors(database: peewee.Database, batch_id: str) -> None:
+    BatchChunk.update(error=None).where(
+        BatchChunk.batch_id == batch_id, BatchChunk.error.is_null(False)
+    ).execute(database)
+
+
+def record(
+    database: peewee.Database,
+    batch_id: str,
+    live: LiveBatch,
+    finished: float | None,
+    error: str,
+    *,
+    cleared: bool = False,
+) -> None:
     """Write a reading of the board into the batch's row; a newer one that is there stays.
+
+    Parameters:
+        error: of the chunks that have failed for good.
+        cleared: whether chunks that had failed may not have any more.
 
     Raises:
         LedgerUnavailable: the database did not answer.
     """
     batch: Any = BatchExecution
-    with session(database):
-        batch.update(**values_of(live, finished), seq=live.seq).where(
-            batch.batch_id == batch_id, batch.seq < live.seq
-        ).execute(database)
+    pieces = [piece for chunk in live.failed_chunks() for piece in live.facts.pieces_of(chunk)]
+    cut = {"segments": live.facts.segments or None} if live.facts.auto else {}
+    whole = database.atomic() if pieces or cleared or live.revoked is not None else nullcontext()
+    with session(database), whole:
+        is_newest = (
+            batch.update(**values_of(live, finished), **cut, seq=live.seq)
+            .where(batch.batch_id == batch_id, batch.seq < live.seq)
+            .execute(database)
+        )
+        if not is_newest:
+            return
+        if cleared:
+            _clear_errors(database, batch_id)
+        for start in range(0, len(pieces), _IDS):
+            BatchChunk.update(error=clean_text(error)).where(
+                BatchChunk.batch_id == batch_id,
+                BatchChunk.number.in_(pieces[start : start + _IDS]),
+                BatchChunk.error.is_null(),
+            ).execute(database)
+        if live.revoked is not None:
+            batch.update(revoked_at=utc_now()).where(
+                batch.batch_id == batch_id, batch.revoked_at.is_null()
+            ).execute(database)
 
 
 def values_of(live: LiveBatch, finished: float | None) -> dict[str, Any]:
@@ -222,6 +299,8 @@ def values_of(live: LiveBatch, finished: float | None) -> dict[str, Any]:
         "completed_images": counts.succeeded,
         "failed_images": counts.failed,
         "revoked_images": counts.revoked,
+        "chunk_size": live.facts.size,
+        "total_chunks": live.facts.chunks,
         "completed_chunks": complete,
         "failed_chunks": failed,
         "started_at": None if live.started is None else from_epoch(live.started),

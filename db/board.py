@@ -221,9 +221,9 @@ class Board:
         arguments = [chain_id, now(), self.status_ttl, FINAL_STATE_TTL, reason]
         return Transition("revoke", self._chain_keys(chain_id), arguments)
 
-    def resume(self, chain_id: str, from_stage: int | None) -> Transition:
-        """The transition that lets an ended chain go on."""
-        arguments = [chain_id, now(), self.status_ttl, "" if from_stage is None else from_stage]
+    def resume(self, chain_id: str, from_stage: int | None, letter: str = "") -> Transition:
+        """The transition that lets an ended chain go on; with a letter only while it has it in its batch."""
+        arguments = [chain_id, now(), self.status_ttl, "" if from_stage is None else from_stage, letter]
         return Transition("resume", self._chain_keys(chain_id), arguments)
 
     def resend(self, chain_id: str, stage: int, queues: str) -> Transition:

@@ -240,7 +240,10 @@ class TaskLog(LedgerModel):
 class BatchExecution(LedgerModel):
     """A batch: many images in chunks. ``seq``: number of the newest reading of its board that was written.
 
-    ``plan``: ``{"workflow": str, "window": int, "priority": str, "success_threshold": float, "by": str}``.
+    ``plan``: ``{"workflow": str, "window": int, "priority": str, "success_threshold": float, "by": str,
+    "auto": bool}``. ``segments``: of an automatic chunk size, see :class:`~db.batch_facts.BatchFacts`.
+    ``retried_at``: until when what had failed was asked to be retried, last time. ``revoked_at``: when it was
+    called off; it stays though a chain of it is resumed.
     """
 
     id = AutoField()
@@ -261,13 +264,18 @@ class BatchExecution(LedgerModel):
     options = JsonField(null=True)
     plan = JsonField(null=True)
     seq = BigIntegerField(null=True)
+    retried_at = DateTimeField(null=True)
+    revoked_at = DateTimeField(null=True)
+    segments = JsonField(null=True)
 
     class Meta:
         table_name = "batch_executions"
 
 
 class BatchChunk(LedgerModel):
-    """What a chunk holds. ``items``: a list with ``[file path, public path or null]`` for each image.
+    """What a chunk holds, or of an automatic chunk size each five images of it.
+
+    ``items``: a list with ``[file path, public path or null]`` for each image.
 
     ``error``: why the chunk has failed for good, so that those of its images without a chain have, too.
     """

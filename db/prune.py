@@ -166,6 +166,20 @@ def states_of(database: peewee.Database, chain_ids: Sequence[str]) -> dict[str, 
     return known
 
 
+def batch_states_of(database: peewee.Database, batch_ids: Sequence[str]) -> dict[str, bool]:
+    """Which of these batches the ledger has, and of each whether it has ended.
+
+    Raises:
+        LedgerUnavailable: the database did not answer.
+    """
+    batch: Any = BatchExecution
+    known: dict[str, bool] = {}
+    for part in _parts(batch_ids):
+        query = batch.select(batch.batch_id, batch.finished_at).where(batch.batch_id.in_(part))
+        known.update({batch_id: ended is not None for batch_id, ended in _rows(database, query)})
+    return known
+
+
 def _tasks_of(database: peewee.Database, keys: Sequence[int], dry_run: bool) -> Iterator[Removed]:
     """The tasks of these chains; a chain may have thousands."""
     task: Any = TaskLog

@@ -9,6 +9,8 @@ from dramatiq.middleware import Pipelines
 
 #: The message option that names a task's place: ``{"chain": id, "stage": 1, "member": 0}``.
 PLACE = "callboard"
+#: Message option: the id under which it lies in a queue of Redis, where that is not to be made up.
+QUEUE_ID = "callboard_queue_id"
 #: The message option that holds the members of the parallel stage that follows.
 FAN_OUT = "callboard_fan_out"
 

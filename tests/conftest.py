@@ -16,6 +16,7 @@ from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import fsspec
 import psycopg2  # type: ignore[import-untyped]
 import pytest
 import redis
@@ -23,6 +24,7 @@ from servers import (
     PostgresServer,
     RabbitServer,
     RedisServer,
+    S3Server,
     Server,
     Unavailable,
     execute,
@@ -162,6 +164,32 @@ def redis_binary() -> Path:
 def private_redis() -> Iterator[RedisServer]:
     """A server of the test's own, to stop, kill and pause."""
     yield from private(RedisServer)
+
+
+# -- S3 ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def s3_environment(shared_servers: Shared) -> dict[str, str]:
+    """What the driver reads from the environment."""
+    return {
+        "AWS_ENDPOINT_URL": shared_servers.get(S3Server).url,
+        "AWS_ACCESS_KEY_ID": "key-of-the-tests",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-the-tests",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture
+def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty bucket, which this process may use."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    file_system = fsspec.filesystem("s3")
+    url = f"s3://bucket-{uuid4().hex[:12]}"
+    file_system.mkdir(url)
+    yield url
+    file_system.rm(url, recursive=True)
 
 
 # -- databases ---------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +23,7 @@ __all__ = [
     "PostgresServer",
     "RabbitServer",
     "RedisServer",
+    "S3Server",
     "Server",
     "Unavailable",
     "execute",
@@ -29,6 +32,30 @@ __all__ = [
 ]
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+class S3Server(Server):
+    """moto's server: S3 by HTTP, without credentials of its own unless told to check them."""
+
+    name = "S3"
+
+    def __init__(self, **environment: str) -> None:
+        super().__init__()
+        if find_spec("moto") is None or find_spec("s3fs") is None:
+            self.remove()
+            raise Unavailable(self.name, "moto[server] or s3fs is not installed")
+        self._environment = environment
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
+
+    def answers(self) -> bool:
+        return _listens(self._port)
+
+    def _spawn(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return super()._spawn(command, env={**os.environ, **self._environment}, **options)
 
 
 class RabbitServer(Server):

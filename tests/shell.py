@@ -44,6 +44,25 @@ def premiere(document):
 
 
 Workflow("play", [rehearsal, premiere])
+
+
+@stage(name="Open", max_retries=0)
+def open_file(document):
+    gate = document["options"].get("gate")
+    while gate and not Path(gate).exists():
+        time.sleep(0.02)
+        progress(50)
+    return document
+
+
+@stage(name="Scan", max_retries=0)
+def scan(document):
+    if Path(document["file_path"]).read_text() == "torn":
+        raise ValueError("the page is torn: [/corner]\\nlower left")
+    return document
+
+
+Workflow("scan", [open_file, scan])
 """
 
 

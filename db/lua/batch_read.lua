@@ -15,13 +15,13 @@ if items:find("%Z") then
     redis.call("HSETNX", KEYS[1], "started", ARGV[1])
 end
 -- All who find that it has ended agree on the moment.
-if items:find("[%zp]") then
+if items:find("[%zpqnw]") then
     redis.call("HDEL", KEYS[1], "ending")
 else
     redis.call("HSETNX", KEYS[1], "ending", ARGV[1])
 end
-if items:find("[%zp]") and redis.call("HDEL", KEYS[1], "finished") == 1 then
-    -- A chain of it was resumed.
+if items:find("[%zpqnw]") and redis.call("HDEL", KEYS[1], "finished") == 1 then
+    -- A chain of it was resumed, or what has failed is to be retried.
     redis.call("PERSIST", KEYS[1])
     redis.call("PERSIST", KEYS[2])
 end

@@ -2,12 +2,13 @@
 -- stage was asked for by number.
 --
 -- KEYS: live hash, status array, event stream, message stream, open chains
--- ARGV: chain id, now, status ttl, stage ("" = the first that is not SUCCESS)
+-- ARGV: chain id, now, status ttl, stage ("" = the first that is not SUCCESS), letter that the chain must have
+--       in its batch ("" = whatever it has)
 -- Returns: {"recorded", {indexes of the members to send, from 1}, stage}, {"closed", status} the chain has
 --          not ended or has nothing left to do, {"unknown"}
 
 -- include transition
-local chain_id, now, ttl, asked = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local chain_id, now, ttl, asked, letter = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local COUNTER = {SUCCESS = "completed", FAILURE = "failed", REVOKED = "revoked"}
 
 local text = redis.call("HGET", live, "state")
@@ -24,6 +25,12 @@ if first > state.current then
 end
 local plan = cjson.decode(redis.call("HGET", live, "plan"))
 local chain = read(first, 0)
+if letter ~= "" then
+    local _, batch, number = place_in_batch(chain)
+    if not batch or redis.call("GETRANGE", batch .. ":items", number, number) ~= letter then
+        return {"closed", state.status}
+    end
+end
 chain.state = state
 state.status, state.current = "STARTED", first
 state.finished, state.error, state.published = nil, nil, nil

@@ -219,8 +219,8 @@ end
 
 -- A chain that is item N of a batch has the id "<batch>.N", and its letter stands at N in the batch's string of
 -- items. Counts are read from that string, so what is told twice counts once. The keys are those of db/keys.py.
--- Returns the batch's key, nil for a chain of no batch.
-local function tell_batch(chain, letter)
+-- Returns the batch's id, its key and N; nil for a chain of no batch.
+local function place_in_batch(chain)
     local batch_id = chain.facts:match('"batch":"([^"]+)"')
     if not batch_id or chain.id:sub(2, #batch_id + 2) ~= batch_id .. "." then
         return nil
@@ -229,10 +229,17 @@ local function tell_batch(chain, letter)
     if not number or #number > 6 then
         return nil
     end
-    local namespace = open:sub(1, -#"open" - 1)
-    local batch = namespace .. "batch:" .. batch_id
+    return batch_id, open:sub(1, -#"open" - 1) .. "batch:" .. batch_id, number
+end
+
+-- Returns the batch's key, nil for a chain of no batch.
+local function tell_batch(chain, letter)
+    local batch_id, batch, number = place_in_batch(chain)
+    if not batch_id then
+        return nil
+    end
     redis.call("SETRANGE", batch .. ":items", number, letter)
-    redis.call("ZADD", namespace .. "batches", "LT", milliseconds() + BATCH_PAUSE, batch_id)
+    redis.call("ZADD", open:sub(1, -#"open" - 1) .. "batches", "LT", milliseconds() + BATCH_PAUSE, batch_id)
     return batch
 end
 

@@ -17,9 +17,10 @@ from servers import PostgresServer, RedisServer, fresh_database
 from waiting import wait_until
 
 from actors.application import Application
-from actors.batch_driver import post, send_chunks
+from actors.batch_driver import post
+from actors.batch_release import send_chunks
 from actors.prune import steps
-from db.batch_board import BatchFacts
+from db.batch_facts import BatchFacts
 from db.connection import session
 from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog
 from db.values import utc_now

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from api_server import Api, run_node, run_python
+from api_server import PNG, Api, run_node, run_python
 from dramatiq import Worker
 from waiting import wait_until
 
+from actors import batch_chunks
 from db.connection import session
 from db.models import BatchExecution
 
@@ -168,3 +170,25 @@ def test_javascript_of_the_polling_fallback(api: Api, work: Work, tmp_path: Path
     api.gate.set()
     printed = run_node(here(POLLING, api), tmp_path).splitlines()
     assert printed[-2:] == ["END 1", "completed example-chain-123"]
+
+
+def test_the_monitoring_loop_of_a_batch(api: Api, work: Work) -> None:
+    example = Path(__file__).resolve().parents[3] / "examples" / "batch_monitor.py"
+    loop = BATCH[BATCH.index("while True") :].replace("http://localhost:8000", "{server}")
+    assert example.read_text("utf-8").endswith(loop.replace("sleep(5)", "sleep(pause)"))
+
+    api.play()
+    batch_chunks.declare(api.application.broker)
+    work(api.application)
+    form = {"batch_name": "test_batch_001", "workflow": "play"}
+    files = [("files", (f"image{number}.jpg", PNG)) for number in (1, 2, 3)]
+    batch_id = api.post("/pipeline/batch", data=form, files=files).json()["data"]["context_id"]
+    watching = subprocess.Popen(
+        [sys.executable, "-u", str(example), batch_id, api.url, "0.1"], stdout=subprocess.PIPE, text=True
+    )
+    assert watching.stdout is not None
+    assert [watching.stdout.readline() for _ in range(3)] == ["진행률: 0.0%\n", "완료: 0/3\n", "실패: 0\n"]
+    api.gate.set()
+    told, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 0
+    assert told.splitlines()[-3:] == ["진행률: 100.0%", "완료: 3/3", "실패: 0"]

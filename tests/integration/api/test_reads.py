@@ -14,7 +14,7 @@ from dramatiq import Worker
 from waiting import wait_until
 
 from actors.batch_driver import post
-from db.batch_board import BatchFacts
+from db.batch_facts import BatchFacts
 from db.batches import create
 from db.connection import session
 from db.models import BatchExecution, ChainExecution

@@ -2,94 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_shop import Shop, counts
 from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
 from actors import batch_chunks, batches, control
-from actors.application import Application
-from actors.batch_driver import BatchDriver, advance, send_chunks
-from actors.batches import BatchStatus, batch_status, revoke_batch
+from actors.batch_driver import BatchDriver, advance
+from actors.batch_release import send_chunks
+from actors.batch_revoke import revoke_batch
+from actors.batches import batch_status
 from actors.sweep import Sweep
-from actors.workflow import Workflow, stage
-from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch, UnknownWorkflow
+from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch
 from db.batches import chain_id_of
-from db.models import BatchChunk, BatchExecution, ChainExecution
+from db.models import BatchChunk, BatchExecution
 from db.workers import WorkerFacts, Workers
 
 Work = Callable[..., Worker]
 
 
-class Shop:
-    """An application with a workflow of two small stages. ``ran``: the files that its first stage has had.
-
-    A file whose name starts with ``bad`` fails; while ``gate`` is closed the first stage waits.
-    """
-
-    def __init__(self, application: Application, folder: Path) -> None:
-        self.application = application
-        self.folder = folder
-        self.ran: list[str] = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.actor = batch_chunks.declare(application.broker)
-
-        @stage(name="First", actor_name="first", max_retries=0)
-        def first(document: dict[str, Any]) -> dict[str, Any]:
-            self.ran.append(document["file_path"])
-            while not self.gate.wait(0.05):
-                pass
-            if Path(document["file_path"]).name.startswith("bad"):
-                raise ValueError("bad")
-            return document
-
-        @stage(name="Second", actor_name="second", max_retries=0)
-        def second(document: dict[str, Any]) -> str:
-            return str(document["file_path"])
-
-        Workflow("small", [first, second])
-
-    def files(self, count: int, name: str = "image") -> list[str]:
-        paths = [self.folder / f"{name}-{number}.png" for number in range(count)]
-        for path in paths:
-            path.touch()
-        return [str(path) for path in paths]
-
-    def start(self, files: list[str], **options: Any) -> str:
-        return batches.start_batch_pipeline(
-            "a batch", files, workflow="small", application=self.application, **options
-        )
-
-    def status(self, batch_id: str) -> BatchStatus:
-        return batch_status(batch_id, application=self.application)
-
-    def ended(self, batch_id: str, timeout: float = 60) -> BatchStatus:
-        wait_until(lambda: self.row(batch_id).finished_at, timeout, "the batch has not ended", 0.05)
-        return self.status(batch_id)
-
-    def row(self, batch_id: str) -> BatchExecution:
-        row = batches.batches.read(self.application.database, batch_id)
-        assert row is not None
-        return row
-
-    def count(self, model: Any) -> int:
-        return int(model.select().count(self.application.database))
-
-
 @pytest.fixture
 def shop(build_application: Any, tmp_path: Path) -> Shop:
     return Shop(build_application(), tmp_path)
-
-
-def counts(status: BatchStatus | BatchExecution) -> tuple[int, int, int]:
-    return status.completed_images, status.failed_images, status.revoked_images
 
 
 def test_every_image_is_counted_in_both_stores(build_application: Any, work: Work, tmp_path: Path) -> None:
@@ -219,7 +159,7 @@ def test_a_retry_starts_only_what_was_not_started(
                 {chain.chain_id: chain.input_data for chain in chains[:5]},
                 batch_id=batch_id,
             )
-            raise LedgerUnavailable("down for a moment")
+            raise RuntimeError("half of it was done")
         if len(broken) == 1 and len(chains) == 5:
             broken.append(5)
         create(chains)
@@ -232,6 +172,26 @@ def test_a_retry_starts_only_what_was_not_started(
     assert broken[0] == 10
 
 
+def test_an_outage_is_no_fault_of_a_chunk(shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.actor.options["min_backoff"] = 50
+    monkeypatch.setattr(batch_chunks, "OUTAGE_PAUSE", 50)
+    create, tries = shop.application.ledger.create_chains, []
+
+    def away_for_a_while(chains: Any) -> None:
+        tries.append(1)
+        if len(tries) < 8:
+            raise LedgerUnavailable("down")
+        create(chains)
+
+    # The ledger itself is real; it is only away eight times, which is more than the retries of a chunk.
+    monkeypatch.setattr(shop.application.ledger, "create_chains", away_for_a_while)
+    files = shop.files(5)
+    batch_id = shop.start(files)
+    work(shop.application)
+    assert counts(shop.ended(batch_id)) == (5, 0, 0)
+    assert (len(tries), sorted(shop.ran)) == (8, sorted(files))
+
+
 def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.actor.options["min_backoff"] = 50
     files = shop.files(20)
@@ -240,7 +200,7 @@ def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest
     def down_for_the_first_chunk(chains: Any) -> None:
         if chains[0].chain_id.endswith(".0"):
             tries.append(1)
-            raise LedgerUnavailable("down")
+            raise RuntimeError("the stage hand is ill")
         create(chains)
 
     monkeypatch.setattr(shop.application.ledger, "create_chains", down_for_the_first_chunk)
@@ -301,7 +261,7 @@ def test_chunks_whose_messages_were_lost_are_sent_again(
     shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr("actors.batch_driver.send_chunks", lambda *_: None)
+        dying.setattr("actors.batch_release.send_chunks", lambda *_: None)
         batch_id = shop.start(shop.files(12), chunk_size=5)
     assert _read(shop, batch_id).in_flight() == [0, 1, 2]
     work(shop.application)
@@ -341,6 +301,31 @@ def test_a_resumed_chain_takes_its_batch_out_of_the_revocation(shop: Shop, work:
     assert shop.ended(batch_id).status == "REVOKED"
 
 
+def test_what_was_called_off_stays_so_when_redis_is_emptied(shop: Shop, work: Work) -> None:
+    shop.gate.clear()
+    batch_id = shop.start(shop.files(30), chunk_size=2, window=1)
+    work(shop.application)
+    wait_until(lambda: len(shop.ran) == 2, 30)
+    revoke_batch(batch_id, application=shop.application)
+    assert counts(shop.ended(batch_id)) == (0, 0, 30)
+    wait_until(lambda: shop.live(batch_id).finished, 30)
+    recorded(shop.application)
+    control.resume(chain_id_of(batch_id, 0), application=shop.application)
+    wait_until(lambda: shop.row(batch_id).finished_at is None, 30)
+    recorded(shop.application)
+    shop.application.board.clients.get().flushdb()
+    shop.gate.set()
+    sweep = Sweep(shop.application)
+
+    def swept() -> Any:
+        sweep.tick()
+        return shop.row(batch_id).finished_at
+
+    wait_until(swept, 90, "the batch has not ended", 0.3)
+    assert counts(shop.status(batch_id)) == (1, 0, 29)
+    assert len(set(shop.ran)) == 2
+
+
 def test_revoked(shop: Shop, work: Work) -> None:
     shop.gate.clear()
     batch_id = shop.start(shop.files(40), chunk_size=4, window=2)
@@ -364,47 +349,6 @@ def test_unknown_batches(shop: Shop) -> None:
         batch_status("none", application=shop.application)
     with pytest.raises(UnknownBatch):
         revoke_batch("none", application=shop.application)
-
-
-def test_bad_input_starts_nothing(shop: Shop) -> None:
-    one = shop.files(1)
-    folder = str(shop.folder)
-    refused: list[tuple[dict[str, Any], str]] = [
-        ({"files": []}, "at least one file"),
-        ({"files": one * 2}, "named twice"),
-        ({"files": [*one, f"{folder}/./image-0.png"]}, "named twice"),
-        ({"files": [f"{folder}/none.png"]}, "no such file"),
-        ({"files": [folder]}, "a folder"),
-        ({"files": one[0]}, "one text"),
-        ({"files": [3]}, "is no path"),
-        ({"chunk_size": 0}, "chunk_size: read 0"),
-        ({"chunk_size": 1_000_000}, "from 1 to 1000"),
-        ({"chunk_size": "10"}, "chunk_size"),
-        ({"window": 0}, "window"),
-        ({"priority": "urgent"}, "high, default, low"),
-        ({"success_threshold": 2}, "success_threshold"),
-        ({"options": {"a": object()}}, "not JSON"),
-        ({"options": [1]}, "an object"),
-        ({"public_file_paths": []}, "one for each"),
-    ]
-    for arguments, message in refused:
-        given = {"files": one, **arguments}
-        with pytest.raises(BatchError, match=message):
-            shop.start(given.pop("files"), **given)
-    for name in ("", "x" * 10_000, "a\0b"):
-        with pytest.raises(BatchError, match="batch_name"):
-            batches.start_batch_pipeline(name, one, workflow="small", application=shop.application)
-    with pytest.raises(UnknownWorkflow, match="nothing"):
-        batches.start_batch_pipeline("a", one, workflow="nothing", application=shop.application)
-    assert (shop.count(BatchExecution), shop.count(BatchChunk), shop.count(ChainExecution)) == (0, 0, 0)
-    assert shop.application.board.clients.get().zcard(shop.application.board.keys.batches) == 0
-
-
-def test_an_unreadable_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whoever runs the tests may be root, who can read everything.
-    monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(BatchError, match="cannot be read"):
-        shop.start(shop.files(1))
 
 
 def test_without_redis_nothing_is_left(private_redis: Any, build_application: Any, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from actors.application import Application
 from actors.clock import build_scheduler
 from actors.sweep import Sweep
 from actors.workflow import Workflow, stage
-from db.models import ChainExecution, TaskLog
+from db.models import BatchExecution, ChainExecution, TaskLog
 from db.values import utc_now
 
 Work = Callable[..., Worker]
@@ -309,6 +309,20 @@ class KeepingFileSystem(MemoryFileSystem):  # type: ignore[misc]
 
     def rm(self, path: str, **options: Any) -> None:
         raise PermissionError(f"{path} is kept")
+
+
+def test_folders_of_a_batch(build_application: Any, tmp_path: Path) -> None:
+    application = build_application(STORAGE_DAYS="1", RETENTION_DAYS="0")
+    goes_on, over, forgotten = (str(uuid4()) for _ in range(3))
+    for batch_id, finished in ((goes_on, None), (over, utc_now())):
+        BatchExecution.insert(batch_id=batch_id, finished_at=finished).execute(application.database)
+    for batch_id in (goes_on, over, forgotten):
+        for part in ("upload-0123456789ab", "17"):
+            application.storage.folder(f"{batch_id}.{part}").write_json("file.json", {})
+            make_old(tmp_path / "storage" / f"{batch_id}.{part}", 2)
+    assert pruned(application) == {"storage folders": 4}
+    left = {path.name for path in (tmp_path / "storage").iterdir()}
+    assert left == {f"{goes_on}.upload-0123456789ab", f"{goes_on}.17"}
 
 
 def test_a_folder_that_cannot_be_removed_holds_up_nothing(

@@ -11,10 +11,12 @@ from actors.storage import Storage, local_copy, read_json
 from callboard.errors import BadInput
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "s3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "file":
         return Storage(f"file://{tmp_path}/storage")
+    if request.param == "s3":
+        return Storage(f"{request.getfixturevalue('bucket')}/storage")
     return Storage(f"memory://{uuid4().hex}")
 
 

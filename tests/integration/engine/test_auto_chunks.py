@@ -1,0 +1,131 @@
+"""Chunks of an automatic size: by the files, then by the time, exact through every change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_shop import Shop, counts
+from chains import recorded
+from dramatiq import Worker
+from waiting import wait_until
+
+from actors.batch_driver import advance
+from actors.batch_items import list_items
+from actors.batch_retry import retry_failed
+from actors.sweep import Sweep
+from callboard.errors import BatchError
+from db.models import BatchChunk
+
+Work = Callable[..., Worker]
+
+
+@pytest.fixture
+def shop(build_application: Any, tmp_path: Path) -> Shop:
+    return Shop(build_application(), tmp_path)
+
+
+def resize(shop: Shop, batch_id: str) -> None:
+    """Have the size looked at now; the images of the shop take next to no time, so it becomes 50."""
+    recorded(shop.application)
+    shop.application.batches.set_moment(batch_id, "resize", -1)
+    advance(shop.application, batch_id)
+
+
+def large_files(shop: Shop, count: int) -> list[str]:
+    """Files that start with chunks of five, and take no room on the disk."""
+    files = shop.files(count)
+    for file in files:
+        with Path(file).open("r+b") as sparse:
+            sparse.truncate(20_000_000)
+    return files
+
+
+def test_the_first_size_is_by_the_files(shop: Shop) -> None:
+    small = shop.start(shop.files(103), chunk_size="auto")
+    row = shop.row(small)
+    assert (row.chunk_size, row.total_chunks) == (50, 3)
+    assert shop.count(BatchChunk) == 21
+    large = shop.row(shop.start(large_files(shop, 103), chunk_size="auto"))
+    assert (large.chunk_size, large.total_chunks) == (5, 21)
+    with pytest.raises(BatchError, match="from 1 to 1000, or 'auto'"):
+        shop.start(shop.files(1), chunk_size="large")
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_the_size_follows_the_time_of_an_image(
+    request: pytest.FixtureRequest, build_application: Any, work: Work, tmp_path: Path, broker: str
+) -> None:
+    environment = {"DATABASE_URL": request.getfixturevalue("postgres_url")}
+    if broker == "rabbitmq":
+        environment["BROKER_URL"] = request.getfixturevalue("rabbit_url")
+    shop = Shop(build_application(**environment), tmp_path)
+    files = large_files(shop, 203)
+    work(shop.application)
+    batch_id = shop.start(files, chunk_size="auto", window=1)
+    wait_until(lambda: len(shop.ran_second) >= 10, 60, interval=0.01)
+    shop.gate.clear()
+    wait_until(lambda: shop.live(batch_id).counts.open, 10)
+    before = shop.live(batch_id)
+    resize(shop, batch_id)
+    # Nothing is released while the window is full, so nothing is cut: the size changes with the release.
+    assert shop.live(batch_id).facts.segments == before.facts.segments
+    shop.application.batches.set_moment(batch_id, "resize", -1)
+    shop.gate.set()
+    status = shop.ended(batch_id)
+    assert (status.status, counts(status)) == ("SUCCESS", (203, 0, 0))
+    assert sorted(shop.ran) == sorted(files)
+    live, row = shop.live(batch_id), shop.row(batch_id)
+    assert [size for _, _, size in live.facts.segments] == [5, 50]
+    assert (row.chunk_size, row.total_chunks) == (50, live.facts.chunks)
+    assert row.completed_chunks == live.facts.chunks < 41
+    listed = list_items(batch_id, application=shop.application)
+    assert [item.file_path for item in listed.page(0, 203)] == files
+
+
+def test_redis_is_emptied_between_two_sizes(shop: Shop, work: Work) -> None:
+    files = large_files(shop, 150)
+    worker = work(shop.application)
+    batch_id = shop.start(files, chunk_size="auto", window=1)
+    wait_until(lambda: len(shop.ran_second) >= 5, 60, interval=0.01)
+    recorded(shop.application)
+    shop.application.batches.set_moment(batch_id, "resize", -1)
+    wait_until(lambda: shop.live(batch_id).facts.segments, 30, interval=0.01)
+    shop.gate.clear()
+    wait_until(lambda: shop.row(batch_id).segments, 30)
+    segments, ran = shop.row(batch_id).segments, len(shop.ran)
+    shop.application.board.clients.get().flushdb()
+    shop.gate.set()
+    worker.stop()
+    work(shop.application)
+    sweep = Sweep(shop.application)
+
+    def swept() -> Any:
+        sweep.tick()
+        return shop.row(batch_id).finished_at
+
+    wait_until(swept, 90, "the batch has not ended", 0.3)
+    assert ran < 150
+    assert counts(shop.status(batch_id)) == (150, 0, 0)
+    assert set(shop.ran) == set(files)
+    assert shop.row(batch_id).segments == segments
+    assert shop.row(batch_id).completed_chunks == shop.row(batch_id).total_chunks
+
+
+def test_what_failed_in_chunks_of_two_sizes_is_retried(shop: Shop, work: Work) -> None:
+    bad = [*shop.files(3, "bad")]
+    files = large_files(shop, 97)
+    files = [bad[0], *files[:60], bad[1], *files[60:], bad[2]]
+    work(shop.application)
+    batch_id = shop.start(files, chunk_size="auto", window=1)
+    wait_until(lambda: len(shop.ran_second) >= 10, 60, interval=0.01)
+    recorded(shop.application)
+    shop.application.batches.set_moment(batch_id, "resize", -1)
+    assert counts(shop.ended(batch_id)) == (97, 3, 0)
+    assert len(shop.live(batch_id).facts.segments) == 2
+    shop.mend(bad)
+    assert retry_failed(batch_id, application=shop.application).images == 3
+    assert counts(shop.ended(batch_id)) == (100, 0, 0)
+    assert len(shop.ran) == 103
