@@ -94,15 +94,18 @@ class Causes:
 
     def unrecorded(self, moment: float) -> float:
         """Seconds of events before a moment that the ledger may not have had yet."""
-        seconds = UNRECORDED
-        for strike in self.seen.struck("pause_worker", *NO_DATABASE, *AWAY):
-            if strike.began <= moment <= strike.ended + 2 * UNRECORDED:
-                seconds = max(seconds, moment - strike.began + UNRECORDED)
-        # Events that a dead recorder had taken wait for another to claim them.
-        for died in self.seen.deaths.values():
-            if moment - CLAIMED_AFTER <= died <= moment:
-                seconds = max(seconds, moment - died + UNRECORDED)
-        return seconds
+        # A recorder that is kept from its work keeps what it has taken; events that a dead one had taken wait
+        # for another to claim them. What one outage has held up meets the next one.
+        held_up = [
+            (strike.began, strike.ended + 2 * UNRECORDED)
+            for strike in self.seen.struck("pause_worker", *NO_DATABASE, *AWAY)
+        ]
+        held_up += [(died, died + CLAIMED_AFTER) for died in self.seen.deaths.values()]
+        since = moment - UNRECORDED
+        for began, ended in sorted(held_up, reverse=True):
+            if began <= moment and since <= ended:
+                since = min(since, began - UNRECORDED)
+        return moment - since
 
 
 def by_place(seen: Observation) -> dict[Place, list[Body]]:
