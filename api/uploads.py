@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import falcon
 from falcon.asgi import Request
 from falcon.asgi.multipart import BodyPart
 from falcon.media import MultipartFormHandler
 
+from actors.remote_files import unavailable
 from actors.storage import Folder
+from callboard.errors import CallboardError
 
 from .errors import Refusal
 from .ledger import OffLoop
+
+R = TypeVar("R")
 
 CHUNK = 1 << 18
 #: Bytes of a part that is no file.
@@ -63,6 +68,7 @@ async def receive(req: Request, folder: Folder, limits: Limits, off_loop: OffLoo
 
     Raises:
         Refusal: 400, 413 or 422.
+        StorageUnavailable: the storage does not answer, or does not let us in.
     """
     if (req.content_length or 0) > limits.total + FIELD_LIMIT:
         raise _too_large(f"an upload has at most {limits.total} bytes")
@@ -114,7 +120,7 @@ async def _receive_file(
         await _receive_long(part, chunk + more, name, received, folder, limits, off_loop)
     else:
         _count(received, len(chunk), len(chunk), limits)
-        await off_loop.write(folder.write_bytes, name, chunk)
+        await _store(off_loop, folder.write_bytes, name, chunk)
     received.files.append((part.name or "", folder.url_of(name)))
 
 
@@ -129,19 +135,29 @@ async def _receive_long(
 ) -> None:
     """A file that has more than its first chunk."""
     opening: AbstractContextManager[IO[Any]] = folder.open(name, "wb")
-    file = await off_loop.write(opening.__enter__)
+    file: IO[Any] = await _store(off_loop, opening.__enter__)
     size = 0
     try:
         while chunk:
             size += len(chunk)
             _count(received, len(chunk), size, limits)
-            await off_loop.write(file.write, chunk)
+            await _store(off_loop, file.write, chunk)
             chunk = await part.stream.read(CHUNK)
     except BaseException as error:
         # The file is closed and, where the storage can, not kept.
         await off_loop.write(_leave, opening, error)
         raise
-    await off_loop.write(opening.__exit__, None, None, None)
+    await _store(off_loop, opening.__exit__, None, None, None)
+
+
+async def _store(off_loop: OffLoop, write: Callable[..., R], *args: Any) -> R:
+    """Call what writes to the storage. Each driver raises errors of its own."""
+    try:
+        return await off_loop.write(write, *args)
+    except CallboardError:
+        raise
+    except Exception as error:
+        raise unavailable(error) from error
 
 
 def _count(received: Received, more: int, size: int, limits: Limits) -> None:

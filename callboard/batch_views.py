@@ -122,7 +122,7 @@ def counts(status: BatchStatus) -> list[str]:
     parts = [f"{status.ended_images} of {status.total_images} images"]
     parts += [f"{status.failed_images} failed"] if status.failed_images else []
     parts += [f"{status.revoked_images} revoked"] if status.revoked_images else []
-    if status.finished_at is not None:
+    if status.ended_images == status.total_images:
         return parts
     parts += [f"{status.images_per_second:.1f} images/s"] if status.images_per_second else []
     left = status.estimated_time_remaining

@@ -337,6 +337,21 @@ def test_a_long_list_and_its_limit(serve_batches: Serve, tmp_path: Path) -> None
     assert (too_long.status_code, error_of(too_long)["code"]) == (413, "too_large")
 
 
+@pytest.mark.parametrize("place", ["s3", "file"])
+def test_a_storage_that_takes_nothing(
+    request: pytest.FixtureRequest, serve_batches: Serve, place: str
+) -> None:
+    if place == "s3":
+        request.getfixturevalue("bucket")
+    url = "s3://no-such-bucket-here/storage" if place == "s3" else "file:///dev/null/storage"
+    api = serve_batches(STORAGE_URL=url)
+    for size in (10, 600_000):
+        refused = api.post("/pipeline/batch", data=FORM, files=[("files", ("a.png", PNG + b"x" * size))])
+        assert (refused.status_code, error_of(refused)["code"]) == (503, "unavailable"), refused.text
+        assert error_of(refused)["detail"].startswith("the storage does not answer")
+    assert rows(api) == [0, 0, 0]
+
+
 def test_without_redis_nothing_is_left(private_redis: Any, serve_batches: Serve, tmp_path: Path) -> None:
     api = serve_batches(REDIS_URL=f"{private_redis.url}/0")
     private_redis.kill()
