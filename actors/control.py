@@ -275,6 +275,9 @@ def resume(
         BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
     """
     house = application or current()
+    if not house.board.known([chain_id])[0]:
+        # Once on the board, the rest is read from there.
+        house.status.restore(chain_id)
     record = house.status.find(chain_id)
     if record is None:
         raise UnknownChain(chain_id)

@@ -76,7 +76,7 @@ def test_where_open_and_revoked_images_stand(api: Api, shop: Shop, work: Work) -
         assert (one["stage_name"], one["error"], one["finished_at"]) == ("쓰기", None, None)
         assert one["started_at"] is not None
     assert [one["chain_id"] for one in items(api, batch_id, "?status=pending")] == [None] * 4
-    batches.revoke_batch(batch_id, "not needed", application=api.application)
+    batch_revoke.revoke_batch(batch_id, "not needed", application=api.application)
     shop.gate.set()
     ended(api, batch_id)
     revoked = items(api, batch_id, "?status=revoked")

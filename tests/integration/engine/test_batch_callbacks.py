@@ -21,7 +21,7 @@ from dramatiq import Worker
 from dramatiq.errors import Retry
 from waiting import wait_until
 
-from actors import batch_callbacks, batch_chunks, batch_driver, batches, control, webhook
+from actors import batch_callbacks, batch_chunks, batch_driver, batch_revoke, batches, control, webhook
 from actors.application import Application
 from actors.batch_driver import advance
 from actors.workflow import Workflow, stage
@@ -157,7 +157,7 @@ def test_actors_are_called_once(
 
 def test_a_revoked_batch_is_complete_only(shop: Shop, work: Work) -> None:
     batch_id = shop.start(on_complete="told", on_success="told", on_failure="told")
-    batches.revoke_batch(batch_id, application=shop.application)
+    batch_revoke.revoke_batch(batch_id, application=shop.application)
     work(shop.application)
     shop.ended(batch_id)
     wait_until(lambda: shop.heard, 20)
