@@ -21,6 +21,7 @@ from dramatiq.middleware import AsyncIO
 
 from callboard.errors import WorkflowError
 from db.chains import StagePlan
+from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
 from middleware.pipelines import FAN_OUT, PLACE
 
 from . import application, availability, control
@@ -126,6 +127,9 @@ class Workflow:
         needs: modules that its stages import and ``pip install callboard`` does not bring, such as ``cv2``.
             Where one is missing the workflow is listed as unavailable, and its stages fail at once.
         extra: the extra of callboard that brings them; errors and lists name the command.
+        progress_key, status_key: templates of keys for readers of existing systems, such as
+            ``job:{chain_id}:progress``; see :mod:`db.status_keys`.
+        status_format: in which words these keys tell it.
 
     Raises:
         WorkflowError: the definition cannot run.
@@ -141,6 +145,9 @@ class Workflow:
         channel: str | None = None,
         needs: Sequence[str] = (),
         extra: str | None = None,
+        progress_key: str | None = None,
+        status_key: str | None = None,
+        status_format: StatusFormat = JOB_STATUS,
     ) -> None:
         if not name or not isinstance(name, str):
             raise WorkflowError("a workflow needs a name")
@@ -157,6 +164,8 @@ class Workflow:
         self.stages = [_check(name, declared) for declared in stages]
         _refuse_repeats(name, self.stages)
         self.application = application.application_of(self.stages[0].actors[0].broker)
+        self.status_keys = StatusKeys(progress_key, status_key, status_format)
+        self.status_keys.check(name, self.application.board.keys.namespace)
         if name in self.application.workflows:
             raise WorkflowError(f"two workflows are named {name!r}")
         self.application.workflows[name] = self
