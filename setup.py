@@ -42,9 +42,12 @@ TEST = [
     "pytest-xdist>=3.8",
     "ruff>=0.14",
     "mypy>=1.18",
+    "aiosmtpd>=1.4.6",
+    "flask>=3",
     "openpyxl>=3.1",
     "requests>=2.32",
     "schemathesis>=4",
+    "trustme>=1.2",
     "types-peewee",
     "types-requests",
 ]
@@ -60,6 +63,7 @@ setup(
     packages=[
         "actors",
         "actors.cr_extract",
+        "actors.messaging",
         "api",
         "callboard",
         "callboard.chaos",

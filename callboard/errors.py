@@ -16,6 +16,9 @@
     └── StageError               what a stage may raise about its own work
         ├── WorkerDied           too many workers have died while they ran the stage
         ├── BadInput             the input cannot be processed; a retry cannot help
+        ├── TransportUnavailable messages cannot be delivered just now; a retry may help
+        ├── TransportRefused     messages cannot be delivered this way: its settings are wrong
+        ├── TooFewDelivered      fewer recipients were reached than asked for
         └── ResultError          a stage returned what cannot be stored
 
 Facts are attributes; the text says what to do next.
@@ -144,3 +147,15 @@ class BadInput(StageError):
 
 class ResultError(StageError):
     """A stage returned what cannot be stored: it is not JSON."""
+
+
+class TransportUnavailable(StageError):
+    """Messages cannot be delivered just now. The stage is tried again, for those that are left."""
+
+
+class TransportRefused(StageError):
+    """Messages cannot be delivered with these settings. A stage that raises it is not retried."""
+
+
+class TooFewDelivered(StageError):
+    """Fewer recipients were reached than ``success_threshold`` asks for."""

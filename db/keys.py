@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 #: Seconds that the live state stays readable after a chain's end.
 FINAL_STATE_TTL = 3600
+#: Seconds that the record of what was delivered outlives the last delivery.
+DELIVERIES_TTL = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Keys:
     def video_status(video_id: str) -> str:
         """String: a video's final status as JSON, likewise."""
         return f"video:{video_id}:status"
+
+    def deliveries(self, chain_id: str) -> str:
+        """Hash: message id → what is known of its delivery (``db/deliveries.py``)."""
+        return f"{self.namespace}:deliveries:{chain_id}"
 
     @property
     def workers(self) -> str:
