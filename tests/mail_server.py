@@ -108,7 +108,7 @@ def mail_server(
     ) -> AuthResult:
         given = (data.login.decode(), data.password.decode())
         mailbox.logins.append(given)
-        return AuthResult(success=given == login)
+        return AuthResult(success=given == login, handled=given == login)
 
     options: dict[str, Any] = {"tls_context": starttls, "require_starttls": starttls is not None}
     if login is not None:

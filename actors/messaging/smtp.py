@@ -136,8 +136,11 @@ class SmtpTransport(AbstractContextManager["SmtpTransport"]):
                 what = "SMTP_URL's login" if isinstance(error, smtplib.SMTPAuthenticationError) else "us"
                 raise TransportRefused(f"{place} refuses {what}: {outcome.reply}") from None
             raise TransportUnavailable(f"{place} puts us off: {outcome.reply}") from None
-        except (smtplib.SMTPException, OSError) as error:
+        except OSError as error:  # smtplib's own among them
             _close(smtp)
+            if type(error) is smtplib.SMTPException:
+                # It has no way to log in that we know.
+                raise TransportRefused(f"{place} refuses SMTP_URL's login: {error}") from None
             raise TransportUnavailable(f"{place} cannot be reached: {_words(error)}") from None
         return smtp
 

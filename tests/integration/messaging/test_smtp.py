@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,10 +177,10 @@ def test_no_message_begins_after_a_revoke(post: Post, mails: MailServer) -> None
 
 
 def test_no_more_than_so_many_per_second(post: Post, mails: MailServer) -> None:
-    chain = post.send(many(6), per_second=10)
+    begun = time.time()
+    chain = post.send(many(11), per_second=10)
     assert chain.status == "SUCCESS", chain.error
-    moments = [row["at"] for row in post.report(chain.chain_id)["rows"]]
-    assert max(moments) - min(moments) >= 0.45
+    assert max(row["at"] for row in post.report(chain.chain_id)["rows"]) - begun >= 1
     assert mails.connections == 1
 
 
