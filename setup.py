@@ -76,7 +76,7 @@ setup(
         "actors": ["lua/*.lua"],
         "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
         "db.migrations": ["*.py"],
-        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
+        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json", "*.csv", "*.jsonl"],
     },
     install_requires=[
         "dramatiq>=2.2,<3",

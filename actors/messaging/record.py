@@ -41,13 +41,8 @@ class Record:
         Returns:
             Whether the list has been gone through to its end.
         """
-        known, copy = self._deliveries.read(), self._read_copy()
-        before = {message_id: Delivery(**facts) for message_id, facts in copy["deliveries"].items()}
-        for message_id, delivery in before.items():
-            if message_id not in known or delivery.status == SENT:
-                known[message_id] = delivery
-        self._known = known
-        return bool(copy["finished"])
+        self._known = self._deliveries.read()
+        return self._take_copy_in()
 
     def load_to_send(self, *, repeat_uncertain: bool) -> None:
         """Read both, for another pass. Those that have failed are tried again where the list has been gone
@@ -60,6 +55,7 @@ class Record:
             closed = {SENT} if repeat_uncertain else {SENT, UNCERTAIN}
             self._known = {one: known for one, known in self._known.items() if known.status in closed}
             self._deliveries.forget()
+            self._write(finished=False)
         self._deliveries.end(self._known)
         self._next_copy = time.monotonic() + COPY_SECONDS
 
@@ -85,23 +81,30 @@ class Record:
         self._deliveries.end({message_id: delivery})
         if time.monotonic() > self._next_copy:
             begun = time.monotonic()
-            self.copy()
+            self.save()
             self._next_copy = time.monotonic() + max(COPY_SECONDS, COPY_SHARE * (time.monotonic() - begun))
 
-    def copy(self, *, finished: bool = False) -> str:
-        """Write the folder's copy; returns its URL.
+    def save(self) -> None:
+        """Bring the folder's copy up to date. What it has as sent stays so: another run may be at work."""
+        self._write(finished=self._take_copy_in())
 
-        Parameters:
-            finished: the list has been gone through to its end.
-        """
-        facts = {message_id: delivery.as_json() for message_id, delivery in self._known.items()}
-        url = self._folder.write_json(FILE, {"finished": finished, "deliveries": facts})
-        if finished:
-            self._deliveries.end(self._known, finished=True)
+    def finish(self) -> str:
+        """Note that the list has been gone through to its end. Returns the URL of the folder's copy."""
+        url = self._write(finished=True)
+        self._deliveries.end(self._known, finished=True)
         return url
 
-    def _read_copy(self) -> dict[str, Any]:
+    def _write(self, *, finished: bool) -> str:
+        facts = {message_id: delivery.as_json() for message_id, delivery in self._known.items()}
+        return self._folder.write_json(FILE, {"finished": finished, "deliveries": facts})
+
+    def _take_copy_in(self) -> bool:
+        """What the folder's copy knows and we do not; whether the list has been gone through to its end."""
+        copy: dict[str, Any] = {"finished": False, "deliveries": {}}
         with suppress(BadInput):
-            copy: dict[str, Any] = read_json(self._folder.url_of(FILE))
-            return copy
-        return {"finished": False, "deliveries": {}}
+            copy = read_json(self._folder.url_of(FILE))
+        for message_id, facts in copy["deliveries"].items():
+            delivery = Delivery(**facts)
+            if delivery.status == SENT or message_id not in self._known:
+                self._known[message_id] = delivery
+        return bool(copy["finished"])

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 
 from callboard.errors import TransportRefused, TransportUnavailable
 from db.deliveries import DEFERRED, FAILED, SENDING, SETTLED, UNCERTAIN, Delivery
-from middleware.run import Run, RunLost
+from middleware.run import Run
 
 from .messages import Message
 from .options import Options
+from .outcomes import Outcome, Transport
 from .record import Record
-from .transports import Outcome, Transport
 
 #: Seconds between two reports, and the longest sleep in which nobody can stop the stage.
 REPORT_SECONDS, NAP = 1.0, 0.1
@@ -59,15 +59,12 @@ class Pass:
             with self._transport:
                 for message in messages:
                     self._one(message)
-        except RunLost:
-            # Whoever has the stage now keeps the record; a copy of ours would be an old one.
-            raise
         except BaseException:
-            self._record.copy()
+            self._record.save()
             raise
         left = sum(count for status, count in self._counts.items() if status not in SETTLED)
         if left:
-            self._record.copy()
+            self._record.save()
             total = sum(self._counts.values())
             raise TransportUnavailable(
                 f"{left} of {total} messages are to be tried again; the last answer: {self._last_reply}"

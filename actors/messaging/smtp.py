@@ -12,7 +12,7 @@ from callboard.errors import TransportRefused, TransportUnavailable
 from db.deliveries import SENT, UNCERTAIN
 
 from .messages import Message
-from .transports import Outcome, judged
+from .outcomes import Outcome, judged
 
 #: Messages that go over one connection; some servers count.
 PER_CONNECTION = 100

@@ -112,7 +112,7 @@ def send_stage(document: dict[str, Any]) -> dict[str, Any]:
 
         found = Pass(run, record, transport, options, tell).go(_messages(path))
         tell(going, found)
-    return {**document, "deliveries_url": record.copy(finished=True), "sent": found[SENT]}
+    return {**document, "deliveries_url": record.finish(), "sent": found[SENT]}
 
 
 @stage(name="Confirm", actor_name="messaging.confirm", queue_name=QUEUE, throws=_FINAL, time_limit=_HOUR)

@@ -7,45 +7,17 @@ never from a chain's input.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 from actors.storage import Folder
 from callboard.errors import TransportRefused
 from callboard.settings import Settings
-from db.deliveries import DEFERRED, FAILED, SENT
+from db.deliveries import SENT
 
 from .messages import Message
 from .options import Options
-
-#: Characters of an answer that are kept.
-REPLY_LENGTH = 200
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one message.
-
-    Attributes:
-        status: ``sent``, ``failed`` (for good), ``deferred`` (another try may help), or ``uncertain``: it was
-            handed over, and the connection broke before the answer.
-        reply: what the other side said.
-    """
-
-    status: str
-    reply: str
-
-
-class Transport(AbstractContextManager[Any], Protocol):
-    """Delivers one message after another; leaving it closes its connection."""
-
-    def send(self, message: Message) -> Outcome:
-        """Deliver one message.
-
-        Raises:
-            TransportUnavailable: nothing was sent, and nothing can be just now.
-            TransportRefused: nothing was sent, and nothing will be with these settings.
-        """
+from .outcomes import Outcome, Transport
+from .smtp import SmtpTransport
+from .webhook import WebhookTransport
 
 
 def build_transport(options: Options, settings: Settings, folder: Folder) -> Transport:
@@ -57,13 +29,9 @@ def build_transport(options: Options, settings: Settings, folder: Folder) -> Tra
     if options.transport == "file":
         return FileTransport(folder, settings.smtp_from or "callboard@localhost", options.reply_to)
     if options.transport == "webhook":
-        from .webhook import WebhookTransport  # noqa: PLC0415 (only what a chain uses)
-
         if settings.webhook_url is None:
             raise TransportRefused("WEBHOOK_URL is not set where the workers run: nowhere to post to")
         return WebhookTransport(settings.webhook_url, settings.webhook_token, settings.smtp_timeout)
-    from .smtp import SmtpTransport  # noqa: PLC0415
-
     if settings.smtp_url is None or settings.smtp_from is None:
         raise TransportRefused("SMTP_URL is not set where the workers run: there is no mail server")
     return SmtpTransport(
@@ -92,10 +60,3 @@ class FileTransport(AbstractContextManager["FileTransport"]):
             f"mails/{message.id}.eml", message.as_mail(self._sender, self._reply_to)
         )
         return Outcome(SENT, url)
-
-
-def judged(code: int, reply: bytes | str) -> Outcome:
-    """The outcome that a negative answer stands for: 5xx is for good, anything else may be tried again."""
-    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-    words = " ".join(f"{code} {text}".split())[:REPLY_LENGTH]
-    return Outcome(FAILED if 500 <= code < 600 else DEFERRED, words)

@@ -13,7 +13,7 @@ from callboard.errors import TransportRefused, TransportUnavailable
 from db.deliveries import DEFERRED, FAILED, SENT, UNCERTAIN
 
 from .messages import Message
-from .transports import REPLY_LENGTH, Outcome
+from .outcomes import REPLY_LENGTH, Outcome
 
 #: Seconds of rest after which a kept connection may have been closed by the other side.
 IDLE = 5.0

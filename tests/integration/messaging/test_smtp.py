@@ -15,7 +15,7 @@ from mail_server import MailServer, mail_server
 from messaging_posts import SENDER, Post, many, people
 from waiting import wait_until
 
-from actors.control import resume, revoke
+from actors.control import resume, revoke, send_again
 
 Build = Callable[..., Post]
 
@@ -197,6 +197,21 @@ def test_an_emptied_redis_sends_nothing_twice(post: Post, mails: MailServer) -> 
     wait_until(lambda: mails.attempts["refused@example.com"] == 2)
     assert ended(post.application, chain.chain_id).status == "FAILURE"
     assert mails.count() == {"a@example.com": 1, "b@example.com": 1}
+
+
+def test_redis_is_emptied_in_the_middle(post: Post, mails: MailServer) -> None:
+    chain_id = post.start([*many(5), *people("slow@example.com"), *people("later@example.com")])
+    wait_until(lambda: mails.attempts["slow@example.com"] == 1, 30)
+    recorded(post.application)
+    post.application.board.clients.get().flushdb()
+    mails.gate.set()
+    copy = Path(post.application.storage.folder(chain_id).url_of("deliveries.json").removeprefix("file://"))
+    wait_until(lambda: copy.exists() and copy.read_text().count('"sent"') == 6, 30)
+    assert mails.attempts["later@example.com"] == 0
+    send_again(chain_id, application=post.application)
+    assert ended(post.application, chain_id, 60).status == "SUCCESS"
+    assert set(mails.count().values()) == {1}
+    assert len(mails.mails) == 7
 
 
 # -- TLS and login -------------------------------------------------------------------------------------------
