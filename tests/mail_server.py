@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import email
+import email.policy
 import ssl
 import threading
 from collections import Counter
