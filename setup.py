@@ -45,9 +45,12 @@ TEST = [
     "pytest-xdist>=3.8",
     "ruff>=0.14",
     "mypy>=1.18",
+    "aiosmtpd>=1.4.6",
+    "flask>=3",
     "openpyxl>=3.1",
     "requests>=2.32",
     "schemathesis>=4",
+    "trustme>=1.2",
     "types-peewee",
     "types-requests",
 ]
@@ -63,6 +66,7 @@ setup(
     packages=[
         "actors",
         "actors.cr_extract",
+        "actors.messaging",
         "api",
         "callboard",
         "callboard.chaos",
@@ -75,7 +79,7 @@ setup(
         "actors": ["lua/*.lua"],
         "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
         "db.migrations": ["*.py"],
-        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
+        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json", "*.csv", "*.jsonl"],
     },
     install_requires=[
         "dramatiq>=2.2,<3",

@@ -20,7 +20,8 @@ _settings = Settings.from_environment()
 starter.declare(configure(_settings).broker)
 batch_chunks.declare(current().broker)
 
-import_module("actors.cr_extract")
+for _module in ("actors.cr_extract", "actors.messaging"):
+    import_module(_module)
 for _module in _settings.workflows:
     try:
         import_module(_module)

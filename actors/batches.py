@@ -27,7 +27,7 @@ from db.batch_facts import BatchFacts
 from db.models import BatchExecution
 from db.values import clean_text, from_epoch, utc_now
 
-from . import chunk_sizes, control
+from . import availability, chunk_sizes, control
 from .application import Application, current
 from .batch_callbacks import checked as checked_callbacks
 from .batch_driver import advance, post
@@ -89,12 +89,13 @@ def start_batch_pipeline(
     Raises:
         BatchError: something of this cannot be; nothing was started.
         UnknownWorkflow: no workflow of that name is declared here.
+        ExtraMissing: no worker can run it.
         StorageUnavailable: a storage does not answer; nothing was started.
         LedgerUnavailable: the database does not answer; nothing was started.
         BoardUnavailable: Redis does not answer; nothing was started.
     """
     house = application or current()
-    house.workflow(workflow)
+    availability.check(house.workflow(workflow))
     _check_name(batch_name)
     if chunk_size != AUTO:
         _check_number("chunk_size", chunk_size, LARGEST_CHUNK, f", or {AUTO!r}")

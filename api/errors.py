@@ -24,6 +24,7 @@ from callboard.errors import (
     BatchStateError,
     BoardUnavailable,
     ChainStateError,
+    ExtraMissing,
     LedgerUnavailable,
     StorageUnavailable,
     UnknownBatch,
@@ -118,6 +119,9 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911, PLR0912 (one line
         )
     if isinstance(error, UnknownWorkflow):
         return Refusal(409, "unknown_workflow", str(error))
+    if isinstance(error, ExtraMissing):
+        facts = {"missing": error.missing, "install": error.install}
+        return Refusal(503, "workflow_unavailable", str(error), data=facts)
     if isinstance(error, WorkflowError):
         return Refusal(422, "input_invalid", str(error))
     if isinstance(error, BadInput):

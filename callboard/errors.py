@@ -4,7 +4,8 @@
     ├── SettingsError            an environment variable cannot be used
     ├── EmbeddedError            the embedded Redis could not be started
     ├── WorkflowError            a definition that cannot run
-    │   └── UnknownWorkflow      no workflow of that name is declared
+    │   ├── UnknownWorkflow      no workflow of that name is declared
+    │   └── ExtraMissing         what its stages import is not installed
     ├── ChainError
     │   ├── UnknownChain         neither board nor ledger knows the chain
     │   └── ChainStateError      the chain's state forbids what was asked
@@ -19,6 +20,9 @@
     └── StageError               what a stage may raise about its own work
         ├── WorkerDied           too many workers have died while they ran the stage
         ├── BadInput             the input cannot be processed; a retry cannot help
+        ├── TransportUnavailable messages cannot be delivered just now; a retry may help
+        ├── TransportRefused     messages cannot be delivered this way: its settings are wrong
+        ├── TooFewDelivered      fewer recipients were reached than asked for
         └── ResultError          a stage returned what cannot be stored
 
 Facts are attributes; the text says what to do next.
@@ -65,6 +69,29 @@ class UnknownWorkflow(WorkflowError):
         )
         self.name = name
         self.known = known
+
+
+class ExtraMissing(WorkflowError):
+    """What a workflow's stages import is not installed. A stage that raises it is not retried.
+
+    Attributes:
+        workflow: its name.
+        missing: the modules.
+        install: the command that installs them; None where no extra of ours brings them.
+    """
+
+    def __init__(self, workflow: str, missing: list[str], extra: str | None, where: str) -> None:
+        self.workflow = workflow
+        self.missing = missing
+        self.install = None if extra is None else f"pip install 'callboard[{extra}]'"
+        remedy = self.install or "install what brings them"
+        modules = ", ".join(missing)
+        super().__init__(
+            f"{workflow} cannot run here without {modules}: {remedy}"
+            if where == "here"
+            else f"{workflow} cannot run, as no worker on its queues has {modules}: {remedy} "
+            "where they run, then start them again"
+        )
 
 
 class ChainError(CallboardError):
@@ -145,3 +172,15 @@ class BadInput(StageError):
 
 class ResultError(StageError):
     """A stage returned what cannot be stored: it is not JSON."""
+
+
+class TransportUnavailable(StageError):
+    """Messages cannot be delivered just now. The stage is tried again, for those that are left."""
+
+
+class TransportRefused(StageError):
+    """Messages cannot be delivered with these settings. A stage that raises it is not retried."""
+
+
+class TooFewDelivered(StageError):
+    """Fewer recipients were reached than ``success_threshold`` asks for."""

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .errors import SettingsError
 
 T = TypeVar("T")
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+SMTP_SCHEMES = ("smtps", "smtp+starttls", "smtp")
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 DATABASE_SCHEMES = ("postgresql", "sqlite")
 LANGUAGES = ("ko", "en")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ROLES = ("read", "start", "operate")
 #: Characters that an API key or a signing secret has at least.
 SHORTEST_SECRET = 16
@@ -72,6 +74,13 @@ class Settings:
         max_sockets: ``MAX_SOCKETS``: WebSockets that one API process keeps open.
         webhook_secret: ``WEBHOOK_SECRET``: signs what is posted to webhooks; unsigned without.
         webhook_private: ``WEBHOOK_PRIVATE``: whether requests may name webhooks at private addresses.
+        smtp_url: ``SMTP_URL``: the mail server, ``smtps://user:password@host:465``; ``smtp+starttls://`` for
+            STARTTLS, ``smtp://`` for a server without TLS. User and password are percent-encoded.
+        smtp_from: ``SMTP_FROM``: the address that mail comes from; needed with a server.
+        smtp_ca_file: ``SMTP_CA_FILE``: certificates to trust beside the system's, in one PEM file.
+        smtp_timeout: ``SMTP_TIMEOUT``: seconds that one answer of the mail server may take.
+        webhook_url: ``WEBHOOK_URL``: where messages are posted as JSON.
+        webhook_token: ``WEBHOOK_TOKEN``: sent as a bearer token where given.
     """
 
     home: Path
@@ -109,6 +118,12 @@ class Settings:
     max_sockets: int
     webhook_secret: str | None
     webhook_private: bool
+    smtp_url: str | None
+    smtp_from: str | None
+    smtp_ca_file: Path | None
+    smtp_timeout: float
+    webhook_url: str | None
+    webhook_token: str | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -159,9 +174,17 @@ class Settings:
             max_sockets=read.value("MAX_SOCKETS", _whole(1, 100_000, "sockets from 1 to 100000"), 100),
             webhook_secret=read.optional("WEBHOOK_SECRET", _secret, secret=True),
             webhook_private=read.value("WEBHOOK_PRIVATE", _yes_or_no, False),
+            smtp_url=read.optional("SMTP_URL", _smtp_url),
+            smtp_from=read.optional("SMTP_FROM", _mailbox),
+            smtp_ca_file=read.optional("SMTP_CA_FILE", _file),
+            smtp_timeout=read.value("SMTP_TIMEOUT", _seconds, 30.0),
+            webhook_url=read.optional("WEBHOOK_URL", _url(("http", "https"), "https://host/path")),
+            webhook_token=read.optional("WEBHOOK_TOKEN", _token, secret=True),
         )
         if settings.llm_base_url and not settings.llm_model:
             raise SettingsError("LLM_MODEL", "", "a model's name, as LLM_BASE_URL is set")
+        if settings.smtp_url and not settings.smtp_from:
+            raise SettingsError("SMTP_FROM", "", "an address such as news@example.com, as SMTP_URL is set")
         return settings
 
     @property
@@ -213,6 +236,38 @@ def _url(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _smtp_url(text: str) -> str:
+    _url(SMTP_SCHEMES, "smtps://user:password@host:465")(text)
+    parts = urlsplit(text)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("a URL like smtps://user:password@host:465, with nothing after the port")
+    if not unquote(f"{parts.username or ''}{parts.password or ''}").isascii():
+        raise ValueError("a user and a password in ASCII, as the login of mail servers takes no other")
+    if parts.password and parts.scheme == "smtp" and parts.hostname not in _LOOPBACK:
+        raise ValueError("smtps:// or smtp+starttls://, as a password must not travel unencrypted")
+    return text
+
+
+def _mailbox(text: str) -> str:
+    name, _, domain = text.rpartition("@")
+    if not name or not domain or not text.isascii() or any(letter in ' \t\r\n<>,;"' for letter in text):
+        raise ValueError("an address such as news@example.com")
+    return text
+
+
+def _token(text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("printable ASCII")
+    return text
+
+
+def _file(text: str) -> Path:
+    path = Path(text).expanduser().resolve()
+    if not path.is_file():
+        raise ValueError("a file that is there")
+    return path
 
 
 def _database_url(text: str) -> str:

@@ -10,6 +10,8 @@ FINAL_STATE_TTL = 3600
 BATCH_CHAIN_TTL = 15
 #: Seconds for which it is remembered that a batch's callback was sent.
 CALLED_TTL = 86_400
+#: Seconds that the record of what was delivered outlives the last delivery.
+DELIVERIES_TTL = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Keys:
         return f"job:{job_id}:progress"
 
     @staticmethod
+    def job_status(job_id: str) -> str:
+        """String: what came of a job, as JSON, for an hour."""
+        return f"job:{job_id}:status"
+
+    @staticmethod
     def video_progress(video_id: str) -> str:
         """String: how far a video's encoding is, likewise."""
         return f"job:video:{video_id}:progress"
@@ -54,6 +61,10 @@ class Keys:
     def video_status(video_id: str) -> str:
         """String: a video's final status as JSON, likewise."""
         return f"video:{video_id}:status"
+
+    def deliveries(self, chain_id: str) -> str:
+        """Hash: message id → what is known of its delivery (``db/deliveries.py``)."""
+        return f"{self.namespace}:deliveries:{chain_id}"
 
     @property
     def workers(self) -> str:

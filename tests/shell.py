@@ -14,6 +14,13 @@ import psutil  # type: ignore[import-untyped]
 from servers import free_port
 from waiting import wait_until
 
+from actors.cr_extract import cr_extract
+
+#: What ships, and the queues of it.
+_shipped = cr_extract.application
+SHIPPED = sorted(_shipped.workflows)
+QUEUES = sorted(_shipped.broker.get_declared_queues())
+
 #: A module outside of the repository, found from the folder where the command runs.
 PLAYS = """
 import time

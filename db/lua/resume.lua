@@ -24,7 +24,7 @@ if first > state.current then
     return {"closed", "stage " .. state.current .. " has not succeeded"}
 end
 local plan = cjson.decode(redis.call("HGET", live, "plan"))
-local chain = read(first, 0)
+local chain, current = read(first, 0)
 if letter ~= "" then
     local _, batch, number = place_in_batch(chain)
     if not batch or redis.call("GETRANGE", batch .. ":items", number, number) ~= letter then
@@ -76,6 +76,9 @@ state.seq = state.seq + 1
 local state_text = cjson.encode(state)
 redis.call("HSET", live, "state", state_text)
 write_array(chain.array, ttl)
+if chain.keys then
+    tell_readers(chain, current, now, ttl, ttl)
+end
 watch(chain_id)
 local batch = tell_batch(chain, "p")
 if batch and redis.call("HDEL", batch, "finished") == 1 then

@@ -13,7 +13,7 @@ from callboard.errors import SettingsError
 from callboard.settings import Settings
 
 HOME = {"CALLBOARD_HOME": "/srv/board"}
-MODEL = {"LLM_MODEL": "small"}
+MODEL = {"LLM_MODEL": "small", "SMTP_FROM": "news@example.com"}
 
 DEFAULTS: dict[str, Any] = {
     "home": Path("/srv/board"),
@@ -51,6 +51,12 @@ DEFAULTS: dict[str, Any] = {
     "max_sockets": 100,
     "webhook_secret": None,
     "webhook_private": False,
+    "smtp_url": None,
+    "smtp_from": None,
+    "smtp_ca_file": None,
+    "smtp_timeout": 30.0,
+    "webhook_url": None,
+    "webhook_token": None,
 }
 KEY = "k" * 16
 KEY_DIGEST = sha256(KEY.encode()).hexdigest()
@@ -103,6 +109,13 @@ ACCEPTED = [
     ("MAX_UPLOAD_TOTAL", "2048", "max_upload_total", 2048),
     ("MAX_UPLOAD_FILES", "7", "max_upload_files", 7),
     ("MAX_SOCKETS", "1200", "max_sockets", 1200),
+    ("SMTP_URL", "smtp+starttls://me:p%40ss@host:587", "smtp_url", "smtp+starttls://me:p%40ss@host:587"),
+    ("SMTP_URL", "smtp://me:pass@127.0.0.1:25", "smtp_url", "smtp://me:pass@127.0.0.1:25"),
+    ("SMTP_FROM", "club@example.com", "smtp_from", "club@example.com"),
+    ("SMTP_CA_FILE", __file__, "smtp_ca_file", Path(__file__).resolve()),
+    ("SMTP_TIMEOUT", "5", "smtp_timeout", 5.0),
+    ("WEBHOOK_URL", "https://host/messages", "webhook_url", "https://host/messages"),
+    ("WEBHOOK_TOKEN", "token", "webhook_token", "token"),
 ]
 
 REFUSED = [
@@ -140,6 +153,14 @@ REFUSED = [
     ("MAX_BODY_BYTES", "1", "bytes from 1024"),
     ("MAX_UPLOAD_FILES", "0", "files from 1"),
     ("MAX_SOCKETS", "0", "sockets from 1"),
+    ("SMTP_URL", "mail.example.com:25", "smtps://user:password@host:465"),
+    ("SMTP_URL", "smtps://w%C3%B6rd@host", "a user and a password in ASCII"),
+    ("SMTP_URL", "smtps://host/inbox", "nothing after the port"),
+    ("SMTP_FROM", "news", "an address such as news@example.com"),
+    ("SMTP_FROM", "news@example.com, x@y", "an address such as news@example.com"),
+    ("SMTP_CA_FILE", "/nowhere.pem", "a file that is there"),
+    ("SMTP_TIMEOUT", "0", "seconds from 0.1"),
+    ("WEBHOOK_URL", "ftp://host", "https://host/path"),
 ]
 
 
@@ -195,7 +216,9 @@ def test_a_secret_is_never_shown(variable: str, text: str) -> None:
     assert caught.value.value == "***"
 
 
-@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "BROKER_URL", "LLM_BASE_URL"])
+@pytest.mark.parametrize(
+    "variable", ["DATABASE_URL", "REDIS_URL", "BROKER_URL", "LLM_BASE_URL", "SMTP_URL", "WEBHOOK_URL"]
+)
 @pytest.mark.parametrize("url", ["wrong://me:s3cret@host/x", "wrong://:s3cret@host:99999"])
 def test_a_password_is_never_shown(variable: str, url: str) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -207,6 +230,14 @@ def test_a_password_is_never_shown(variable: str, url: str) -> None:
 def test_an_endpoint_needs_a_model() -> None:
     with pytest.raises(SettingsError, match=r"^LLM_MODEL: "):
         Settings.from_environment({"LLM_BASE_URL": "https://host/v1"})
+
+
+def test_a_mail_server_needs_a_sender_and_no_password_goes_in_the_clear() -> None:
+    with pytest.raises(SettingsError, match=r"^SMTP_FROM: "):
+        Settings.from_environment({"SMTP_URL": "smtps://host"})
+    with pytest.raises(SettingsError, match=r"a password must not travel unencrypted") as caught:
+        Settings.from_environment({**MODEL, "SMTP_URL": "smtp://me:s3cret@host:25"})
+    assert "s3cret" not in str(caught.value)
 
 
 def test_the_board_is_embedded_without_a_url() -> None:

@@ -13,7 +13,7 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import batches
+from actors import batch_revoke
 from db.batch_board import BatchFacts
 from db.batches import chain_id_of, create
 from db.connection import session

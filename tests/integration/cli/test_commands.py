@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from shell import Shell
+from shell import SHIPPED, Shell
 from waiting import wait_until
 
 from callboard.settings import Settings
@@ -108,13 +108,14 @@ def test_an_id_of_ones_own(house: Shell) -> None:
     assert chain_id in again.stderr
 
 
+KNOWN = ", ".join(sorted([*SHIPPED, "play"]))
 REFUSED = {
     "bad JSON": (["play", "--input", "{'act': 1}"], "--input is not JSON"),
     "no JSON": (["play", "--input", ""], "--input is not JSON"),
     "missing input": (["play", "--input", "@nowhere.json"], "--input: cannot read nowhere.json"),
     "missing file": (["play", "--file", "nowhere.png"], "--file: there is no file nowhere.png"),
     "file to a list": (["play", "--file", "plays.py", "--input", "[1]"], "JSON object"),
-    "unknown workflow": (["opera"], "no workflow is named 'opera' (known: cr_extract_workflow, play)"),
+    "unknown workflow": (["opera"], f"no workflow is named 'opera' (known: {KNOWN})"),
     "unusable id": (["play", "--chain-id", "a b/c"], "chain id 'a b/c'"),
 }
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 from dramatiq.middleware import Retries
 from servers import RedisServer
-from shell import Shell
+from shell import QUEUES, Shell
 
 from actors.application import Application
 from callboard.doctor import examine
@@ -153,7 +153,7 @@ def test_queues_without_a_worker(redis_url: str, shell: Shell) -> None:
     )
     shell.environment["WORKFLOWS"] = "plays,curtains"
     workers = Workers(ThreadClients(redis_url), Keys())
-    facts = WorkerFacts("b", "host", 1, ["default", "callboard", "cr_extract"], 4, time.time())
+    facts = WorkerFacts("b", "host", 1, ["default", *QUEUES], 4, time.time())
     workers.register("host:1:dead", facts, 1)
     workers.clients.get().delete(Keys().life("host:1:dead"))
     assert findings(shell, "workers") == [
