@@ -123,7 +123,7 @@ def _reconcile(
     """What messages say, unless the board knows of an end, or of a resume, that they do not tell."""
     status = state["status"]
     end = AT_END.get(status)
-    share = round(percent_done(state, len(plan)) / 100, 4)
+    share = round(percent_done(state, plan) / 100, 4)
     if end is not None:
         same = shown == end and progress is not None
         return end, progress if same and progress is not None else share

@@ -26,7 +26,7 @@ local plan = cjson.decode(redis.call("HGET", live, "plan"))
 local chain = read(first, 0)
 chain.state = state
 state.status, state.current = "STARTED", first
-state.finished, state.error, state.published = nil, nil, nil
+state.finished, state.error, state.published, state.opened = nil, nil, nil, nil
 redis.call("HDEL", live, "final")
 redis.call("PERSIST", live)
 redis.call("PERSIST", messages)
