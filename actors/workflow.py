@@ -21,6 +21,7 @@ from dramatiq.middleware import AsyncIO
 
 from callboard.errors import WorkflowError
 from db.chains import StagePlan
+from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
 from middleware.pipelines import FAN_OUT, PLACE
 
 from . import application, control
@@ -139,6 +140,9 @@ class Workflow:
         log_lines: for each stage the log line that its begin brings, and one more for the run's end.
         make_chain_id: gives a chain its id from its input where the start names none; a suffix is added where
             that id is taken.
+        progress_key, status_key: templates of keys for readers of existing systems, such as
+            ``job:{chain_id}:progress``; see :mod:`db.status_keys`.
+        status_format: in which words these keys tell it.
 
     Raises:
         WorkflowError: the definition cannot run.
@@ -155,6 +159,9 @@ class Workflow:
         spans: Sequence[tuple[float, float]] | None = None,
         log_lines: Sequence[str] | None = None,
         make_chain_id: Callable[[Any], str] | None = None,
+        progress_key: str | None = None,
+        status_key: str | None = None,
+        status_format: StatusFormat = JOB_STATUS,
     ) -> None:
         if not name or not isinstance(name, str):
             raise WorkflowError("a workflow needs a name")
@@ -170,6 +177,8 @@ class Workflow:
         weights = [declared.weights for declared in self.stages]
         self._spans = spans_of(name, weights, spans, log_lines)
         self.application = application.application_of(self.stages[0].actors[0].broker)
+        self.status_keys = StatusKeys(progress_key, status_key, status_format)
+        self.status_keys.check(name, self.application.board.keys.namespace)
         if name in self.application.workflows:
             raise WorkflowError(f"two workflows are named {name!r}")
         self.application.workflows[name] = self
