@@ -62,6 +62,7 @@ setup(
     packages=[
         "actors",
         "actors.cr_extract",
+        "actors.media",
         "api",
         "callboard",
         "callboard.chaos",
@@ -74,7 +75,7 @@ setup(
         "actors": ["lua/*.lua"],
         "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
         "db.migrations": ["*.py"],
-        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
+        "samples": ["*.mp4", "*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
     },
     install_requires=[
         "dramatiq>=2.2,<3",

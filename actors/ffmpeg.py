@@ -27,7 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import callboard
-from callboard.errors import StageError, WorkflowError
+from callboard.errors import StageError
 
 #: Seconds that a look at ffmpeg's output waits. An exception that is raised in this thread comes in between.
 LOOK_INTERVAL = 0.1
@@ -78,19 +78,17 @@ class Finished:
 
 @lru_cache
 def find_binary() -> str:
-    """The path of ffmpeg: the one that imageio-ffmpeg brings (or its IMAGEIO_FFMPEG_EXE), else that on PATH.
+    """The path of ffmpeg: that of IMAGEIO_FFMPEG_EXE, else the one that imageio-ffmpeg brings, else on PATH.
 
     Raises:
-        WorkflowError: there is none.
+        StageError: there is none.
     """
-    try:
-        import imageio_ffmpeg  # noqa: PLC0415 (an extra)
+    import imageio_ffmpeg  # noqa: PLC0415 (an extra)
 
+    try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError):
-        if found := shutil.which("ffmpeg"):
-            return found
-    raise WorkflowError("there is no ffmpeg: pip install imageio-ffmpeg, or put one on PATH")
+    except RuntimeError as error:
+        raise StageError(f"there is no ffmpeg for this machine: {error}") from error
 
 
 def run(
