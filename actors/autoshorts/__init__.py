@@ -5,11 +5,9 @@ Importing this package declares the workflow and needs none of the extra ``autos
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from actors.workflow import Workflow, parallel
-from callboard.errors import WorkflowError
 
 from .spec import ACCEPTS, run_id
 from .stages import (
@@ -25,19 +23,6 @@ from .stages import (
 )
 
 CHANNEL = "autoshorts:progress"
-_NEEDED = ("PIL", "numpy", "httpx", "jsonschema", "imageio_ffmpeg", "espeakng_loader")
-
-
-def check_available() -> None:
-    """Check that what the stages import is installed.
-
-    Raises:
-        WorkflowError: names what is missing and how to install it.
-    """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise WorkflowError(f"autoshorts needs {', '.join(missing)}: pip install 'callboard[autoshorts]'")
-
 
 autoshorts = Workflow(
     "autoshorts",
@@ -48,6 +33,8 @@ autoshorts = Workflow(
         qa_stage,
     ],
     title="쇼츠 제작",
+    needs=("PIL", "numpy", "httpx", "imageio_ffmpeg", "espeakng_loader"),
+    extra="autoshorts",
     accepts=ACCEPTS,
     channel=CHANNEL,
     spans=SPANS,

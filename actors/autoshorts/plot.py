@@ -24,7 +24,6 @@ COLUMNS = ("scene", "title", "narration", "visual", "mood", "seconds")
 SPEED = {"ko": 4.6, "en": 13.0}
 REST = 0.8
 
-_LONGEST = {"title": 40, "narration": 200, "visual": 200}
 _SCHEMA_OF_A_SCENE = {
     "type": "object",
     "properties": {
@@ -84,7 +83,9 @@ def by_model(spec: Spec, client: LlmClient) -> list[Scene]:
     answer = client.answer(instructions, spec.prompt, "plot", schema)
     told = [
         Beat(
-            **{name: " ".join(scene[name].split())[:most] for name, most in _LONGEST.items()},
+            title=_cut(scene["title"], 40),
+            narration=_cut(scene["narration"], 200),
+            visual=_cut(scene["visual"], 200),
             mood=scene["mood"],
         )
         for scene in answer["scenes"]
@@ -141,6 +142,10 @@ def layout(spec: Spec, scenes: Sequence[Scene], engine: str) -> dict[str, Any]:
         "seconds": round(start, 2),
         "scenes": placed,
     }
+
+
+def _cut(text: str, most: int) -> str:
+    return " ".join(text.split())[:most]
 
 
 def _scenes(told: Sequence[Beat], spec: Spec) -> list[Scene]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -125,5 +126,5 @@ def as_report(checks: Iterable[Check], about: Mapping[str, Any]) -> dict[str, An
 def _last(pattern: re.Pattern[str], log: str) -> float:
     """The last number that was told; minus infinity for none: digital silence has no loudness."""
     found = pattern.findall(log)
-    number = float(found[-1]) if found else float("-inf")
-    return number if number == number else float("-inf")
+    number = float(found[-1]) if found else math.nan
+    return -math.inf if math.isnan(number) else number

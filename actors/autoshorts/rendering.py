@@ -1,4 +1,4 @@
-"""The video: moving pictures, words above them, voices over music that gives way to them. One call of ffmpeg."""
+"""The video: moving pictures, words above them, voices over music that gives way. One call of ffmpeg."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Slot:
 
 
 def timetable(scenes: Sequence[Mapping[str, Any]], narrations: Sequence[float], rate: int) -> list[Slot]:
-    """When each scene is shown: as planned, longer where its narration (seconds) wants it; in whole frames."""
+    """When each scene is shown: as planned, or as its narration (seconds) wants it; in whole frames."""
     slots: list[Slot] = []
     start = 0
     for scene, spoken in zip(scenes, narrations, strict=True):

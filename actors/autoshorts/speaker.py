@@ -3,9 +3,8 @@
     {"text": "…", "voice": "ko", "rate": 165, "path": "/tmp/1.wav"}  ->  {"seconds": 4.35}
                                                                       or  {"error": "…"}
 
-eSpeak NG is a C library for one thread whose calls hold the interpreter: here it holds up nobody, and ends with
-this process, which ends when its stdin does, however whoever started it has ended. It is run as a file, so that
-nothing of the project is imported.
+eSpeak NG is a C library for one thread: here it holds up nobody, and ends with this process, which ends when
+its stdin does, however whoever started it has ended. It is run as a file, so that nothing of ours is imported.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def main() -> None:
     speaker = Speaker()
     for line in sys.stdin:
         try:
-            answer = {"seconds": speaker.say(**json.loads(line))}
+            answer: dict[str, float | str] = {"seconds": speaker.say(**json.loads(line))}
         except (RuntimeError, OSError, TypeError, ValueError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)

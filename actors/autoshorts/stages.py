@@ -1,8 +1,8 @@
 """The stages as Dramatiq actors: plot → designer, composer and voice side by side → rendering → QA.
 
-Between stages travels a small dict; texts, pictures, sound and video lie in the chain's folder and their URLs
-travel. What needs the extra ``autoshorts`` is imported when a stage runs. Log lines and shares of progress are
-those that the front end knows: percents here are of a stage, ``SPANS`` turns them into shares of the run.
+Between stages travels a small dict; texts, pictures, sound and video lie in the chain's folder and their
+URLs travel. What needs the extra ``autoshorts`` is imported when a stage runs. Log lines and shares of
+progress are those that front ends know: percents here are of a stage, ``SPANS`` makes shares of the run.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.progress import current_stage, progress
-from actors.storage import Folder, local_copy, read_bytes, read_json
+from actors.storage import Folder, local_copy, read_json
 from actors.workflow import stage
 from callboard.errors import BadInput
+
+from .quality import QualityError, as_report, check_content, check_streams
 
 if TYPE_CHECKING:
     from .plot import Scene
@@ -61,7 +63,8 @@ def plot_stage(data: dict[str, Any]) -> dict[str, Any]:
     csv_url = folder.write_bytes("scenes.csv", as_csv(scenes))
     progress(50, log="시나리오 CSV 생성 완료", engine=engine, scenes=len(scenes))
     progress(70, log="JSON 레이아웃 변환 중...")
-    planned = layout(spec, from_csv(read_bytes(csv_url)), engine)
+    with folder.open("scenes.csv") as file:
+        planned = layout(spec, from_csv(file.read()), engine)
     layout_url = folder.write_json("layout.json", planned)
     progress(99, log="JSON 레이아웃 생성 완료")
     return {**data, "engine": engine, "csv_url": csv_url, "layout_url": layout_url}
@@ -192,13 +195,7 @@ def _stored(folder: Folder, path: Path) -> str:
     return folder.url_of(path.name)
 
 
-def _qa_options() -> dict[str, Any]:
-    from .quality import QualityError  # noqa: PLC0415
-
-    return {**_OPTIONS, "throws": (BadInput, QualityError)}
-
-
-@stage(name="QA", actor_name="autoshorts.qa", **_qa_options())
+@stage(name="QA", actor_name="autoshorts.qa", **{**_OPTIONS, "throws": (BadInput, QualityError)})
 def qa_stage(document: dict[str, Any]) -> dict[str, Any]:
     """Look at the finished video; its report (JSON) is written whether it passes or not.
 
@@ -209,8 +206,6 @@ def qa_stage(document: dict[str, Any]) -> dict[str, Any]:
     Raises:
         QualityError: names what is not as it should be.
     """
-    from .quality import QualityError, as_report, check_content, check_streams  # noqa: PLC0415
-
     layout, folder = read_json(document["layout_url"]), current_stage().folder
     seconds = document["seconds"]
     with local_copy(document["video_url"]) as path:
