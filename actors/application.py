@@ -47,7 +47,7 @@ class Application:
         self.database = open_database(settings.database_url)
         self.ledger = Ledger(self.database)
         self.storage = Storage(settings.storage_url)
-        self.status = StatusManager(self.board, self.ledger)
+        self.status = StatusManager(self.board, self.ledger, keys_of=self._keys_of)
         self.workflows: dict[str, Workflow] = {}
         self.broker = build_broker(
             settings, self.board, self.ledger, self.storage, restore=self.status.restore_open
@@ -64,6 +64,10 @@ class Application:
             return self.workflows[name]
         except KeyError:
             raise UnknownWorkflow(name, list(self.workflows)) from None
+
+    def _keys_of(self, workflow: str, chain_id: str) -> dict[str, Any]:
+        declared = self.workflows.get(workflow)
+        return declared.status_keys.of(chain_id) if declared else {}
 
     def prepare(self) -> None:
         """Start the embedded Redis when it is the one to use and none runs yet.

@@ -163,6 +163,7 @@ def _send(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) ->
                 channel=workflow.channel,
                 batch_id=chain.batch_id,
                 initiated_by=chain.initiated_by,
+                keys=workflow.status_keys.of(chain.chain_id),
             ),
             workflow.first_messages(chain.chain_id, chain.input_data),
         )

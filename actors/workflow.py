@@ -21,6 +21,7 @@ from dramatiq.middleware import AsyncIO
 
 from callboard.errors import WorkflowError
 from db.chains import StagePlan
+from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
 from middleware.pipelines import FAN_OUT, PLACE
 
 from . import application, control
@@ -123,6 +124,9 @@ class Workflow:
         title: one line for people.
         accepts: a JSON schema of the input, for clients and for the check at start.
         channel: the Redis channel of its progress messages; the common one unless given.
+        progress_key, status_key: templates of keys for readers of existing systems, such as
+            ``job:{chain_id}:progress``; see :mod:`db.status_keys`.
+        status_format: in which words these keys tell it.
 
     Raises:
         WorkflowError: the definition cannot run.
@@ -136,6 +140,9 @@ class Workflow:
         title: str = "",
         accepts: dict[str, Any] | None = None,
         channel: str | None = None,
+        progress_key: str | None = None,
+        status_key: str | None = None,
+        status_format: StatusFormat = JOB_STATUS,
     ) -> None:
         if not name or not isinstance(name, str):
             raise WorkflowError("a workflow needs a name")
@@ -148,6 +155,8 @@ class Workflow:
         self.stages = [_check(name, declared) for declared in stages]
         _refuse_repeats(name, self.stages)
         self.application = application.application_of(self.stages[0].actors[0].broker)
+        self.status_keys = StatusKeys(progress_key, status_key, status_format)
+        self.status_keys.check(name, self.application.board.keys.namespace)
         if name in self.application.workflows:
             raise WorkflowError(f"two workflows are named {name!r}")
         self.application.workflows[name] = self

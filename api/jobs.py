@@ -1,7 +1,8 @@
 """``GET /api/v1/jobs/{job_id}/`` and ``GET /media/videos/{video_id}/``: Redis first, then the ledger.
 
-A job is a chain; a video is a chain whose id is the video's. Keys that workers of existing systems write
-(``job:{id}:progress``, ``video:{id}:status``) are read first.
+A job is a chain; a video is a chain whose id is the video's. The keys by which existing systems tell them
+(``job:{id}:progress``, ``video:{id}:status``) are read first: the board writes them for a workflow that has
+them (``db/status_keys.py``), and workers of those systems write them by themselves.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Any
 
 from falcon.asgi import Request, Response
 
+from db.status_keys import JOB_STATUS, VIDEO_STATUS
+
 from . import schemas
 from .errors import Refusal
 from .house import ChainView, House, is_chain_id
 from .operations import operation
 
-_JOB_STATUS = {"PENDING": "PENDING", "STARTED": "PROCESSING", "SUCCESS": "DONE"}
-_VIDEO_STATUS = {"PENDING": "PROCESSING", "STARTED": "PROCESSING", "SUCCESS": "READY"}
+_JOB_STATUS = JOB_STATUS.words
+_VIDEO_STATUS = VIDEO_STATUS.words
 _VIDEO_FIELDS = ("hls_path", "duration")
 
 
@@ -34,14 +37,14 @@ class Job:
         if not is_chain_id(job_id):
             raise Refusal(404, "job_not_found", "Job not found")
         board = self._house.board
-        (told,) = await board.texts(board.keys.job_progress(job_id))
+        final, told = await board.texts(board.keys.job_status(job_id), board.keys.job_progress(job_id))
         reported = _percent(told)
-        view = await self._house.view(job_id)
+        view = _final_job(final, reported) or await self._house.view(job_id)
         if view is None and reported is None:
             raise Refusal(404, "job_not_found", "Job not found")
         if view is None:
             view = ChainView("STARTED", 0, "", None)
-        status = _JOB_STATUS.get(view.status, "FAILED")
+        status = _JOB_STATUS[view.status]
         resp.media = {
             "job_id": job_id,
             "status": status,
@@ -73,13 +76,31 @@ class Video:
             if view is None and reported is None:
                 raise Refusal(404, "video_not_found", "Video not found")
             answer = _of_chain(video_id, view or ChainView("STARTED", 0, "", None))
-        if answer["status"] == "PROCESSING" and reported is not None:
+        if answer["status"] != "READY" and reported is not None:
             answer["progress"] = reported
         resp.media = answer
 
 
+def _final_job(text: bytes | None, reported: float | None) -> ChainView | None:
+    """What is told of a job that has ended; None where there is nothing that we can read.
+
+    Parameters:
+        reported: percent that was told last.
+    """
+    found = _json(text)
+    if not isinstance(found, dict):
+        return None
+    if found.get("status") == JOB_STATUS.succeeded:
+        return ChainView("SUCCESS", 100, "", found.get(JOB_STATUS.result))
+    if found.get("status") == JOB_STATUS.failed:
+        return ChainView(
+            "FAILURE", int(reported or 0), str(found.get(JOB_STATUS.error) or JOB_STATUS.failed), None
+        )
+    return None
+
+
 def _of_chain(video_id: str, view: ChainView) -> dict[str, Any]:
-    status = _VIDEO_STATUS.get(view.status, "FAILED")
+    status = _VIDEO_STATUS[view.status]
     result = view.result if isinstance(view.result, dict) else {}
     return _video(video_id, status, view.percent, result, (view.error or view.status))
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "StatusFormat": "db.status_keys",
     "Workflow": "actors.workflow",
     "batch_status": "actors.batches",
     "current_stage": "actors.progress",

@@ -69,8 +69,13 @@ class Board:
         channel: str | None = None,
         batch_id: str | None = None,
         initiated_by: str | None = None,
+        keys: dict[str, Any] | None = None,
     ) -> Transition:
-        """The transition that puts a chain on the board, all stages PENDING."""
+        """The transition that puts a chain on the board, all stages PENDING.
+
+        Parameters:
+            keys: for readers of existing systems, as :meth:`db.status_keys.StatusKeys.of` has them.
+        """
         created, channel = now(), channel or self.keys.progress
         facts = {
             "name": name,
@@ -87,6 +92,7 @@ class Board:
             channel,
             encode(facts),
             encode([stage.as_json() for stage in stages]),
+            encode(keys) if keys else "",
         ]
         for stage in stages:
             arguments += [encode(stage.name), len(stage.tasks) if stage.parallel else 0, stage.policy]
@@ -263,7 +269,7 @@ class Board:
         """
         # One line for each stage, as the scripts have it.
         text = "[" + ",\n".join(map(encode, array)) + "]"
-        arguments: list[Any] = [chain_id, self.status_ttl, FINAL_STATE_TTL if ended else 0, text]
+        arguments: list[Any] = [chain_id, self.status_ttl, FINAL_STATE_TTL if ended else 0, text, now()]
         for field, value in fields.items():
             arguments += [field, value]
         self.apply(Transition("restore", self._chain_keys(chain_id), arguments))

@@ -42,6 +42,11 @@ class Keys:
         return f"job:{job_id}:progress"
 
     @staticmethod
+    def job_status(job_id: str) -> str:
+        """String: what came of a job, as JSON, for an hour."""
+        return f"job:{job_id}:status"
+
+    @staticmethod
     def video_progress(video_id: str) -> str:
         """String: how far a video's encoding is, likewise."""
         return f"job:video:{video_id}:progress"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,11 +50,19 @@ class ChainSummary:
 
 
 class StatusManager:
-    """Reads chains from the board, and from the ledger what the board has forgotten."""
+    """Reads chains from the board, and from the ledger what the board has forgotten.
 
-    def __init__(self, board: Board, ledger: Ledger) -> None:
+    Parameters:
+        keys_of: answers a workflow's name and a chain's id with the chain's keys for readers of existing
+            systems, which a restored chain has again; see :class:`db.status_keys.StatusKeys`.
+    """
+
+    def __init__(
+        self, board: Board, ledger: Ledger, *, keys_of: Callable[[str, str], dict[str, Any]] | None = None
+    ) -> None:
         self.board = board
         self.ledger = ledger
+        self.keys_of = keys_of
 
     def get_pipeline_status(self, chain_id: str) -> list[dict[str, Any]] | None:
         """The status array of a chain: one object per stage, in order. None for an unknown chain.
@@ -156,7 +165,10 @@ class StatusManager:
             return False
         record = _without_later_stages(record)
         array = status_array(record)
-        self.board.restore(chain_id, _live_fields(record, array), array, record.chain.status in ENDED)
+        fields = _live_fields(record, array)
+        if self.keys_of is not None and (keys := self.keys_of(record.chain.chain_name, chain_id)):
+            fields["keys"] = encode(keys)
+        self.board.restore(chain_id, fields, array, record.chain.status in ENDED)
         return True
 
 

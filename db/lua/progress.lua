@@ -23,6 +23,9 @@ else
     local entry, progress = entry_of(chain, of, task, now)
     set_share(chain.state, of, progress)
     publish(chain, of, ARGV[9])
+    if chain.keys then
+        tell_readers(chain, of, now, ttl, ttl)
+    end
     redis.call("HSET", live, "state", cjson.encode(chain.state), task.place, encode_task(task))
     write_array(with_entry(chain.array, of.number, entry), ttl)
 end

@@ -23,7 +23,7 @@ if first > state.current then
     return {"closed", "stage " .. state.current .. " has not succeeded"}
 end
 local plan = cjson.decode(redis.call("HGET", live, "plan"))
-local chain = read(first, 0)
+local chain, current = read(first, 0)
 chain.state = state
 state.status, state.current = "STARTED", first
 state.finished, state.error, state.published = nil, nil, nil
@@ -69,6 +69,9 @@ state.seq = state.seq + 1
 local state_text = cjson.encode(state)
 redis.call("HSET", live, "state", state_text)
 write_array(chain.array, ttl)
+if chain.keys then
+    tell_readers(chain, current, now, ttl, ttl)
+end
 watch(chain_id)
 local batch = tell_batch(chain, "p")
 if batch and redis.call("HEXISTS", batch, "finished") == 1 then

@@ -14,6 +14,7 @@ HEAVY = ("actors", "api", "db", "middleware", "dramatiq", "peewee", "redis")
 
 def test_the_public_names_are_these() -> None:
     assert sorted(callboard.__all__) == [
+        "StatusFormat",
         "Workflow",
         "batch_status",
         "current_stage",

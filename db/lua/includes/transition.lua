@@ -14,6 +14,8 @@
 --                                   begin that took it, as its worker numbers them; deaths: how many workers
 --                                   have died under it; due: millisecond at which its retry is due
 --   T:result final                  JSON: what a task, and the chain, returned
+--   keys                            JSON object, where the workflow has some (db/status_keys.py): the names of
+--                                   the progress and status key, words by status, fields result and error
 --   array                           the status array, one line for each stage: the key of the same content
 --                                   that clients read expires while a chain waits for long
 
@@ -44,14 +46,14 @@ local function read(stage, member)
     local key = tostring(stage)
     local place = key .. "." .. member
     local found = redis.call("HMGET", live, "state", "facts", "created", "channel", "stages", "id",
-        "array", key .. ":title", key .. ":members", place)
+        "array", key .. ":title", key .. ":members", place, "keys")
     if not found[1] then
         return nil
     end
     local chain = {
         state = cjson.decode(found[1]), facts = found[2] or "", created = found[3] or "", channel = found[4],
         stages = tonumber(found[5]) or 1, id = found[6],
-        array = found[7],
+        array = found[7], keys = found[11],
     }
     local of = {
         number = tonumber(stage), key = key, title = found[8], members = tonumber(found[9]) or 0,
@@ -170,11 +172,47 @@ end
 -- Clients poll until END or FAILED, so a revoked chain reads FAILED to them.
 local AT_END = {SUCCESS = '"END"', FAILURE = '"FAILED"', REVOKED = '"FAILED"'}
 
+-- Percent of the whole chain: each stage counts alike.
+local function percent_of(chain)
+    local state = chain.state
+    return state.status == "SUCCESS" and 100 or ((state.current - 1) * 100 + state.share) / chain.stages
+end
+
+-- Writes the keys by which readers of existing systems see the chain, which has some.
+-- final: JSON, what it returned, where the live hash does not have it yet.
+local function tell_readers(chain, of, now, ttl, final_ttl, final)
+    local keys, state = cjson.decode(chain.keys), chain.state
+    local ended = TERMINAL[state.status]
+    local text = '"status":' .. quoted(keys.words[state.status])
+    if keys.progress then
+        redis.call("SET", keys.progress, '{"progress":' .. whole(percent_of(chain)) .. "," .. text
+            .. ',"step":' .. of.title .. ',"updated_at":' .. now .. "}", "EX", ended and final_ttl or ttl)
+    end
+    if not keys.status then
+        return
+    end
+    if not ended then
+        redis.call("DEL", keys.status)
+        return
+    end
+    if state.status ~= "SUCCESS" then
+        text = text .. "," .. quoted(keys.error) .. ":" .. quoted(state.error or "")
+    else
+        final = final or redis.call("HGET", live, "final") or "null"
+        if keys.result ~= "" then
+            text = text .. "," .. quoted(keys.result) .. ":" .. final
+        elseif final:find("^{[^}]") then
+            -- Behind them: a field of the result that has its name must not hide it.
+            text = final:sub(2, -2) .. "," .. text
+        end
+    end
+    redis.call("SETEX", keys.status, final_ttl, "{" .. text .. "}")
+end
+
 -- Sends a progress message when the state changed, a whole percent was made, or there is a log line.
 local function publish(chain, of, log)
     local state = chain.state
-    local percent = state.status == "SUCCESS" and 100
-        or ((state.current - 1) * 100 + state.share) / chain.stages
+    local percent = percent_of(chain)
     local shown = AT_END[state.status] or of.title
     local mark = (AT_END[state.status] and state.status or of.key) .. " " .. whole(percent)
     if mark == state.published and log == "" then
@@ -257,6 +295,9 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, c
         fields[#fields + 1], fields[#fields + 2] = "array", text
         redis.call("SET", array, text, "EX", ttl)
         publish(chain, of, log)
+        if chain.keys then
+            tell_readers(chain, of, now, ttl, final_ttl, more.final)
+        end
     end
     local state_text = cjson.encode(state)
     redis.call("HSET", live, "state", state_text, unpack(fields))

@@ -17,7 +17,9 @@ from actors.batch_driver import post
 from db.batch_board import BatchFacts
 from db.batches import create
 from db.connection import session
+from db.keys import Keys
 from db.models import BatchExecution, ChainExecution
+from db.status_keys import VIDEO_STATUS
 
 Work = Callable[..., Worker]
 TASKS = "/api/v1/tasks/ai-pipeline"
@@ -263,6 +265,37 @@ def test_a_video(api: Api, work: Work) -> None:
         100,
     )
     assert error_of(api.get("/media/videos/18/"))["code"] == "video_not_found"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_keys_of_a_workflow_say_what_its_chain_says(api: Api, work: Work, fails: bool) -> None:
+    job = {"progress_key": "job:{chain_id}:progress", "status_key": "job:{chain_id}:status"}
+    video = {"progress_key": "job:video:{chain_id}:progress", "status_key": "video:{chain_id}:status"}
+    api.play("job", **job)
+    api.play("video", **video, status_format=VIDEO_STATUS)
+    work(api.application)
+    seen: dict[str, Any] = {}
+    for name, address in (("job", "/api/v1/jobs"), ("video", "/media/videos")):
+        chain_id = api.start(name, fail=fails, hls_path="/v", duration=2.5)
+        place = f"{address}/{chain_id}/"
+        wait_until(lambda place=place: api.get(place).json()["progress"] == 37)
+        assert api.get(place).json()["status"] == "PROCESSING"
+        seen[chain_id] = place
+    api.gate.set()
+    for chain_id, place in seen.items():
+        api.reaches(chain_id, "FAILURE" if fails else "SUCCESS")
+        client, keys = api.application.board.clients.get(), api.application.board.keys
+        by_keys = api.get(place).json()
+        client.delete(*keys_of_readers(keys, chain_id))
+        assert api.get(place).json() == by_keys
+        forget(api, chain_id)
+        assert api.get(place).json() == {**by_keys, "progress": api.get(place).json()["progress"]}
+        assert by_keys["status"] == ("FAILED" if fails else "READY" if "video" in place else "DONE")
+
+
+def keys_of_readers(keys: Keys, chain_id: str) -> list[str]:
+    found = [keys.job_progress, keys.job_status, keys.video_progress, keys.video_status]
+    return [key(chain_id) for key in found]
 
 
 def test_batches(api: Api) -> None:
