@@ -21,6 +21,7 @@ starter.declare(configure(_settings).broker)
 batch_chunks.declare(current().broker)
 
 import_module("actors.cr_extract")
+import_module("actors.ai_pipeline")
 for _module in _settings.workflows:
     try:
         import_module(_module)

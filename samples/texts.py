@@ -3,13 +3,19 @@
 Each text is about one topic. What makes it hard: topics share words, a part of the sentences is about something
 else or nothing in particular, words are misspelt, some texts are one short sentence, and all of it may be wrapped in
 HTML, link addresses and stray blanks.
+
+``python -m samples.texts [FOLDER]`` writes the samples.
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import random
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 KOREAN = {
     "경제": "금리 환율 주가 투자 은행 수출 물가 성장 시장 소비 대출 채권 기업 실적 고용 임금 세금 예산 증시 무역",
@@ -162,3 +168,25 @@ def particle(noun: str, after_consonant: str, after_vowel: str) -> str:
     final = (ord(noun[-1]) - 0xAC00) % 28
     closed = final != 0 and not (after_consonant == "으로" and final == 8)
     return noun + (after_consonant if closed else after_vowel)
+
+
+def main(folder: Path) -> None:
+    """Write the samples into a folder: JSON lines in Korean, a fifth of them labelled; CSV in English, unlabelled."""
+    chance = random.Random(5)
+    korean = list(Writer("ko", seed=7, topics=6).write(900, empty=0.01, repeated=0.02))
+    lines = [
+        {"id": f"ko-{number:04d}", "text": text.text}
+        | ({"label": text.topic} if text.topic and chance.random() < 0.2 else {})
+        for number, text in enumerate(korean, start=1)
+    ]
+    with (folder / "texts_korean.jsonl").open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    with (folder / "texts_english.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "comment", "received"])
+        for number, text in enumerate(Writer("en", seed=8, topics=7).write(700, empty=0.01, repeated=0.02), start=1):
+            writer.writerow([f"en-{number:04d}", text.text, f"2025-10-{1 + number % 28:02d}"])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
