@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import ImageFont
 
-_HANGUL = ("NanumGothic", "NanumBarunGothic", "NotoSansKR", "NotoSansCJK", "AppleSDGothicNeo", "malgun", "UnBatang")
+_HANGUL = (
+    "NanumGothic",
+    "NanumBarunGothic",
+    "NotoSansKR",
+    "NotoSansCJK",
+    "AppleSDGothicNeo",
+    "malgun",
+    "UnBatang",
+)
 _LATIN = ("NotoSans", "DejaVuSans", "LiberationSans", "Arial")
 #: A package of PyPI that carries a Hangul font; its files are used, it is never imported.
 _CARRIER = "koreanize_matplotlib"
@@ -42,10 +50,15 @@ def find_font(size: int, *, bold: bool = False, hangul: bool = False) -> ImageFo
 def font_file(bold: bool, hangul: bool) -> Path | None:
     """The file that :func:`find_font` takes; None where there is none."""
     names = _HANGUL if hangul else (*_LATIN, *_HANGUL)
-    files = [path for folder in _folders() for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".ttf", ".ttc", ".otf")]
+    files = [
+        path
+        for folder in _folders()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in (".ttf", ".ttc", ".otf")
+    ]
     for name in names:
         own = [path for path in files if path.stem.lower().split("-")[0].removesuffix("bold") == name.lower()]
-        for wanted in ((True, False) if bold else (False, True)):
+        for wanted in (True, False) if bold else (False, True):
             for path in own:
                 style = path.stem.lower()[len(name) :].strip("-")
                 if style in (("bold", "bd") if wanted else ("", "regular", "book")):

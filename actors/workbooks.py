@@ -1,7 +1,8 @@
-"""Excel workbooks from elsewhere, read row by row and within bounds. Formulas are not run: their stored values count.
+"""Excel workbooks from elsewhere, read row by row and within bounds. Formulas are not run.
 
-A workbook is a zip archive of XML. What it claims to hold is added up before anything is unpacked, and no part of it
-gives more than it claims; entities in its XML are refused; cells and rows that lie absurdly far out are, too.
+A workbook is a zip archive of XML. What it claims to hold is added up before anything is unpacked, and no
+part of it gives more than it claims; entities in its XML are refused; cells and rows that lie absurdly far
+out are, too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,18 @@ MOST_PARTS = 10_000
 MOST_ROWS = 500_000
 MOST_COLUMNS = 1_000
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_DAMAGED = (zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, AttributeError, EOFError, ParseError, OSError, NotImplementedError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    EOFError,
+    ParseError,
+    OSError,
+    NotImplementedError,
+)
 
 
 def is_workbook(start: bytes) -> bool:
@@ -66,7 +78,9 @@ def pick_sheet(book: Any, name: str | None) -> Any:
     """
     sheets = {sheet.title: sheet for sheet in book.worksheets}
     if name is not None and name not in sheets:
-        raise BadInput(f"options.sheet: read {name!r}, the workbook has {', '.join(map(repr, sheets)) or 'none'}")
+        raise BadInput(
+            f"options.sheet: read {name!r}, the workbook has {', '.join(map(repr, sheets)) or 'none'}"
+        )
     if not sheets:
         raise BadInput("the workbook has no sheet with cells")
     return sheets[name] if name is not None else next(iter(sheets.values()))
@@ -119,7 +133,9 @@ def _check_archive(path: Path) -> None:
     size = sum(part.file_size for part in parts)
     if size > MOST_BYTES:
         raise BadInput(f"unpacked, the workbook has {size} bytes, at most {MOST_BYTES} are read")
-    shared = max((part.file_size for part in parts if part.filename.lower().endswith("sharedstrings.xml")), default=0)
+    shared = max(
+        (part.file_size for part in parts if part.filename.lower().endswith("sharedstrings.xml")), default=0
+    )
     if shared > MOST_SHARED:
         raise BadInput(f"the workbook's table of texts has {shared} bytes, at most {MOST_SHARED} are read")
     if len(names) != len(parts):

@@ -123,6 +123,8 @@ class Workflow:
         stages: actors, names of declared actors, or :func:`parallel` stages, in order.
         title: one line for people.
         accepts: a JSON schema of the input, for clients and for the check at start.
+        files: kinds of uploaded files that it takes, as the API calls them (``xlsx``, ``mp4``, …); every kind
+            that the API knows unless given.
         channel: the Redis channel of its progress messages; the common one unless given.
         progress_key, status_key: templates of keys for readers of existing systems, such as
             ``job:{chain_id}:progress``; see :mod:`db.status_keys`.
@@ -139,6 +141,7 @@ class Workflow:
         *,
         title: str = "",
         accepts: dict[str, Any] | None = None,
+        files: tuple[str, ...] | None = None,
         channel: str | None = None,
         progress_key: str | None = None,
         status_key: str | None = None,
@@ -151,6 +154,7 @@ class Workflow:
         self.name = name
         self.title = title
         self.accepts = accepts
+        self.files = files
         self.channel = channel
         self.stages = [_check(name, declared) for declared in stages]
         _refuse_repeats(name, self.stages)

@@ -1,8 +1,8 @@
 """Makes texts whose topics are known, in Korean and in English: what the samples and the measurements share.
 
-Each text is about one topic. What makes it hard: topics share words, a part of the sentences is about something
-else or nothing in particular, words are misspelt, some texts are one short sentence, and all of it may be wrapped in
-HTML, link addresses and stray blanks.
+Each text is about one topic. What makes it hard: topics share words, a part of the sentences is about
+something else or nothing in particular, words are misspelt, some texts are one short sentence, and all of it
+may be wrapped in HTML, link addresses and stray blanks.
 
 ``python -m samples.texts [FOLDER]`` writes the samples.
 """
@@ -18,35 +18,100 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 KOREAN = {
-    "경제": "금리 환율 주가 투자 은행 수출 물가 성장 시장 소비 대출 채권 기업 실적 고용 임금 세금 예산 증시 무역",
-    "축구": "경기 감독 선수 득점 수비 공격 골키퍼 리그 우승 패배 심판 관중 훈련 부상 전술 결승 기록 이적 주장 응원",
-    "건강": "병원 환자 의사 치료 수술 운동 혈압 식단 수면 비타민 예방 접종 증상 통증 진단 약국 체중 검사 회복 관리",
-    "기술": "서버 코드 개발 데이터 알고리즘 화면 배포 오류 보안 저장소 모델 학습 검색 설정 기능 속도 네트워크 검사 기록 사용자",
-    "요리": "재료 양념 국물 고기 채소 간장 마늘 냄비 오븐 반죽 레시피 소금 볶음 식단 조리 맛집 디저트 밀가루 향신료 시장",
-    "여행": "공항 호텔 여권 관광 숙소 일정 비행기 해변 지도 예약 배낭 기차 박물관 현지 환율 풍경 맛집 사진 휴가 안내",
-    "교육": "학생 교사 수업 시험 교실 대학 과제 성적 학습 강의 교과서 입시 졸업 장학금 질문 토론 독서 상담 예산 평가",
-    "환경": "기후 탄소 오염 에너지 재활용 태양광 미세먼지 숲 하천 생태계 온도 플라스틱 배출 멸종 보호 쓰레기 풍력 홍수 관리 지도",
+    "경제": (
+        "금리 환율 주가 투자 은행 수출 물가 성장 시장 소비 대출 채권 기업 실적 고용 임금 세금 예산 증시 "
+        "무역"
+    ),
+    "축구": (
+        "경기 감독 선수 득점 수비 공격 골키퍼 리그 우승 패배 심판 관중 훈련 부상 전술 결승 기록 이적 주장 "
+        "응원"
+    ),
+    "건강": (
+        "병원 환자 의사 치료 수술 운동 혈압 식단 수면 비타민 예방 접종 증상 통증 진단 약국 체중 검사 회복 "
+        "관리"
+    ),
+    "기술": (
+        "서버 코드 개발 데이터 알고리즘 화면 배포 오류 보안 저장소 모델 학습 검색 설정 기능 속도 네트워크 "
+        "검사 기록 사용자"
+    ),
+    "요리": (
+        "재료 양념 국물 고기 채소 간장 마늘 냄비 오븐 반죽 레시피 소금 볶음 식단 조리 맛집 디저트 밀가루 "
+        "향신료 시장"
+    ),
+    "여행": (
+        "공항 호텔 여권 관광 숙소 일정 비행기 해변 지도 예약 배낭 기차 박물관 현지 환율 풍경 맛집 사진 휴가 "
+        "안내"
+    ),
+    "교육": (
+        "학생 교사 수업 시험 교실 대학 과제 성적 학습 강의 교과서 입시 졸업 장학금 질문 토론 독서 상담 예산 "
+        "평가"
+    ),
+    "환경": (
+        "기후 탄소 오염 에너지 재활용 태양광 미세먼지 숲 하천 생태계 온도 플라스틱 배출 멸종 보호 쓰레기 "
+        "풍력 홍수 관리 지도"
+    ),
 }  # fmt: skip
 ENGLISH = {
-    "economy": "interest currency stock investor bank export price growth market consumer loan bond company earning wage tax budget trade inflation account",
-    "football": "match coach player goal defence striker keeper league title referee crowd training injury tactic final record transfer captain penalty fan",
-    "health": "hospital patient doctor treatment surgery exercise pressure diet sleep vitamin vaccine symptom pain diagnosis pharmacy weight test recovery muscle care",
-    "software": "server code developer data algorithm screen release bug security repository model training search setting feature speed network test record user",
-    "cooking": "ingredient sauce broth beef vegetable garlic pan oven dough recipe salt flavour dessert flour spice butter onion market diet knife",
-    "travel": "airport hotel passport tourist room itinerary flight beach map booking luggage train museum guide currency landscape photo holiday ticket island",
-    "education": "student teacher lesson exam classroom university homework grade lecture textbook degree scholarship question debate reading counsellor budget campus essay test",
-    "environment": "climate carbon pollution energy recycling panel emission forest river species temperature plastic waste wind flood habitat ocean drought map care",
+    "economy": (
+        "interest currency stock investor bank export price growth market consumer loan bond company "
+        "earning wage tax budget trade inflation account"
+    ),
+    "football": (
+        "match coach player goal defence striker keeper league title referee crowd training injury tactic "
+        "final record transfer captain penalty fan"
+    ),
+    "health": (
+        "hospital patient doctor treatment surgery exercise pressure diet sleep vitamin vaccine symptom "
+        "pain diagnosis pharmacy weight test recovery muscle care"
+    ),
+    "software": (
+        "server code developer data algorithm screen release bug security repository model training search "
+        "setting feature speed network test record user"
+    ),
+    "cooking": (
+        "ingredient sauce broth beef vegetable garlic pan oven dough recipe salt flavour dessert flour "
+        "spice butter onion market diet knife"
+    ),
+    "travel": (
+        "airport hotel passport tourist room itinerary flight beach map booking luggage train museum guide "
+        "currency landscape photo holiday ticket island"
+    ),
+    "education": (
+        "student teacher lesson exam classroom university homework grade lecture textbook degree "
+        "scholarship question debate reading counsellor budget campus essay test"
+    ),
+    "environment": (
+        "climate carbon pollution energy recycling panel emission forest river species temperature plastic "
+        "waste wind flood habitat ocean drought map care"
+    ),
 }  # fmt: skip
-_KOREAN_COMMON = "사람 시간 문제 결과 방법 이유 생각 경우 모습 상황 오늘 내용 정도 부분 하루 계획 변화 의견 이야기 준비".split()
+_KOREAN_COMMON = (
+    "사람 시간 문제 결과 방법 이유 생각 경우 모습 상황 오늘 내용 정도 부분 하루 계획 변화 의견 이야기 준비"
+).split()
 _KOREAN_VERBS = (
-    "살펴보 확인하 설명하 준비하 소개하 비교하 기다리 이야기하 정리하 바꾸 늘리 줄이 고르 찾 선택하 결정하 시작하 끝내".split()
-)
-_KOREAN_ENDINGS = ["았습니다", "고 있습니다", "려고 합니다", "는 편이다", "기로 했다", "지 않았다", "면 좋겠어요", "겠습니다"]
+    "살펴보 확인하 설명하 준비하 소개하 비교하 기다리 이야기하 정리하 바꾸 늘리 줄이 고르 찾 선택하 결정하 "
+    "시작하 끝내"
+).split()
+_KOREAN_ENDINGS = [
+    "았습니다",
+    "고 있습니다",
+    "려고 합니다",
+    "는 편이다",
+    "기로 했다",
+    "지 않았다",
+    "면 좋겠어요",
+    "겠습니다",
+]
 _ENGLISH_COMMON = (
-    "people time problem result way reason idea case situation today part day plan change opinion story detail".split()
+    "people time problem result way reason idea case situation today part day plan change opinion story "
+    "detail"
+).split()
+_ENGLISH_VERBS = (
+    "shows changed explains needs kept found followed compared improved reports missed checks raised".split()
 )
-_ENGLISH_VERBS = "shows changed explains needs kept found followed compared improved reports missed checks raised".split()
-_ENGLISH_ADJECTIVES = "new recent small important different early difficult local strong simple final common".split()
+_ENGLISH_ADJECTIVES = (
+    "new recent small important different early difficult local strong simple final common".split()
+)
 _HOUSES = ("https://example.com/a/{}", "www.example.org/news?id={}", "@writer{}", "#{}")
 
 
@@ -88,7 +153,7 @@ class Writer:
         self.words = {name: words.split() for name, words in list(source.items())[: self.topics]}
 
     def write(self, count: int, *, empty: float = 0.0, repeated: float = 0.0) -> Iterator[Text]:
-        """So many texts; a share of them empty, and a share that repeats an earlier one but for its blanks."""
+        """So many texts; a share of them empty, and a share that repeats an earlier one in all but blanks."""
         names = list(self.words)
         # Topics of very different sizes, as texts of real life have them.
         weights = [1.0 / (1 + 0.35 * index) for index in range(len(names))]
@@ -129,7 +194,15 @@ class Writer:
 
     def _korean(self, topic: str) -> str:
         nouns = [self._word(topic, _KOREAN_COMMON) for _ in range(self.chance.randint(2, 4))]
-        pairs = [("은", "는"), ("에서", "에서"), ("과", "와"), ("이", "가"), ("의", "의"), ("도", "도"), ("으로", "로")]
+        pairs = [
+            ("은", "는"),
+            ("에서", "에서"),
+            ("과", "와"),
+            ("이", "가"),
+            ("의", "의"),
+            ("도", "도"),
+            ("으로", "로"),
+        ]
         words = [particle(noun, *self.chance.choice(pairs)) for noun in nouns[:-1]]
         words.append(particle(nouns[-1], "을", "를"))
         verb = self.chance.choice(_KOREAN_VERBS)
@@ -156,7 +229,9 @@ class Writer:
         if draw < 0.06:
             return "".join(f"<p>{sentence}&nbsp;</p>" for sentence in sentences)
         if draw < 0.10:
-            return "<div class='body'><b>" + "</b><br/>".join(sentences) + "</div><script>var price=1;</script>"
+            return (
+                "<div class='body'><b>" + "</b><br/>".join(sentences) + "</div><script>var price=1;</script>"
+            )
         if draw < 0.16:
             link = self.chance.choice(_HOUSES).format(self.chance.randrange(10_000))
             return f"{link} " + " ".join(sentences)
@@ -171,7 +246,7 @@ def particle(noun: str, after_consonant: str, after_vowel: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write the samples into a folder: JSON lines in Korean, a fifth of them labelled; CSV in English, unlabelled."""
+    """Write the samples: Korean JSON lines, a fifth of them labelled, and English CSV without labels."""
     chance = random.Random(5)
     korean = list(Writer("ko", seed=7, topics=6).write(900, empty=0.01, repeated=0.02))
     lines = [
@@ -184,7 +259,9 @@ def main(folder: Path) -> None:
     with (folder / "texts_english.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "comment", "received"])
-        for number, text in enumerate(Writer("en", seed=8, topics=7).write(700, empty=0.01, repeated=0.02), start=1):
+        for number, text in enumerate(
+            Writer("en", seed=8, topics=7).write(700, empty=0.01, repeated=0.02), start=1
+        ):
             writer.writerow([f"en-{number:04d}", text.text, f"2025-10-{1 + number % 28:02d}"])
 
 

@@ -32,6 +32,7 @@ ai_pipeline = Workflow(
     "ai_pipeline",
     [preprocess, extract_features, infer, postprocess],
     title="텍스트 주제와 분류",
+    files=("jsonl", "csv", "xlsx"),
     accepts=ACCEPTS,
     progress_key="job:{chain_id}:progress",
     status_key="job:{chain_id}:status",

@@ -1,7 +1,7 @@
-"""The classes of texts, learnt from those that are labelled: logistic regression, held against labels unseen.
+"""The classes of texts, learnt from the labelled ones: logistic regression, held against labels unseen.
 
-It sees the TF-IDF of a text and its place in the latent space of all texts: what words go together, the texts without
-a label tell as well, which counts most where few have one (docs/workflows.md has the figures).
+It sees the TF-IDF of a text and its place in the latent space of all texts: what words go together, the texts
+without a label tell as well, which counts most where few have one (docs/workflows.md has the figures).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MIXED_UP = 10
 
 
 def classes_of(labels: list[str | None], usable: np.ndarray) -> tuple[list[str], list[str]]:
-    """The classes that have enough examples among the usable texts, most frequent first; and those that have not."""
+    """The classes with examples enough among the usable texts, most frequent first; and the others."""
     counts = Counter(label for label, good in zip(labels, usable, strict=True) if label and good)
     ordered = sorted(counts, key=lambda label: (-counts[label], label))
     return [label for label in ordered if counts[label] >= FEWEST], [
@@ -41,8 +41,8 @@ def find_classes(
 ) -> Assignment:
     """Give each text a class.
 
-    What a labelled text is given, a model says that has not seen it: so it may differ from its label, and is worth a
-    second look then.
+    What a labelled text is given, a model says that has not seen it: so it may differ from its label, and is
+        worth a second look then.
 
     Parameters:
         features: TF-IDF, texts × words.
@@ -74,7 +74,10 @@ def find_classes(
         model = _model().fit(seen[learning], truth[learning])
         unseen[np.ix_(held_out, model.classes_)] = model.predict_proba(seen[held_out])
         report(0.05 + 0.5 * fold / folds.get_n_splits(), f"fold {fold} / {folds.get_n_splits()}")
-    facts = {"method": "logistic regression on TF-IDF and LSA", **_held_out(truth, unseen.argmax(axis=1), names)}
+    facts = {
+        "method": "logistic regression on TF-IDF and LSA",
+        **_held_out(truth, unseen.argmax(axis=1), names),
+    }
     model = _model().fit(seen, truth)
     report(0.6, "fit")
     shares, places = [], []

@@ -17,7 +17,7 @@ _SIGNS = re.compile(r"[\W_]+")
 
 
 def plain(text: str) -> str:
-    """The text without markup, link and mail addresses, control characters and stray blanks; NFC, cut to size."""
+    """The text without markup, addresses, control characters and stray blanks; NFC, cut to size."""
     text = text[: 2 * LONGEST]
     if "<" in text:
         text = _TAG.sub(" ", _DROPPED.sub(" ", text))

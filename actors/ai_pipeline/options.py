@@ -27,7 +27,9 @@ ACCEPTS: dict[str, Any] = {
             "minItems": 1,
             "maxItems": MOST_INLINE,
             "items": {"type": ["string", "object"]},
-            "description": "in place of a file: texts, or objects with text, and label and id where they have one",
+            "description": (
+                "in place of a file: texts, or objects with text, and label and id where they have one"
+            ),
         },
         "public_file_path": {"type": "string"},
         "options": {
@@ -47,7 +49,10 @@ ACCEPTS: dict[str, Any] = {
                 "label_column": {**_COLUMN, "description": "found by its name unless given"},
                 "id_column": {**_COLUMN, "description": "found by its name unless given"},
                 "encoding": {"enum": ["auto", "utf-8", "cp949", "utf-16"]},
-                "delimiter": {"enum": [",", ";", "\t", "|"], "description": "of a CSV file; found unless given"},
+                "delimiter": {
+                    "enum": [",", ";", "\t", "|"],
+                    "description": "of a CSV file; found unless given",
+                },
                 "sheet": {**_COLUMN, "description": "of a workbook; its first one unless given"},
             },
             "additionalProperties": False,

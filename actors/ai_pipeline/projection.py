@@ -9,8 +9,10 @@ import numpy as np
 from .topics import Assignment, unit
 
 #: Share of the map's area that all circles cover together.
-_COVERED = 0.30
-_STEPS = 600
+_COVERED = 0.34
+#: Of its width: the smallest circle, and half the gap between two.
+_SMALLEST, _GAP = 0.012, 0.006
+_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Map:
 def map_of(found: Assignment, labels: np.ndarray, size: tuple[int, int]) -> Map:
     """Lay the topics out so that similar ones are near and nothing overlaps.
 
-    Topics are placed by classical scaling of the distances between their centres, then moved apart until no circle or
-    label touches another. A text lies the nearer to its topic's centre the surer it is, on the side of the topics that
-    it is also about.
+    Topics are placed by classical scaling of the distances between their centres, then moved apart until no
+    circle or label touches another. A text lies the nearer to its topic's centre the surer it is, on the side
+    of the topics that it is also about.
 
     Parameters:
         labels: width and height of each topic's label in pixels, which stands below its circle.
@@ -46,15 +48,18 @@ def map_of(found: Assignment, labels: np.ndarray, size: tuple[int, int]) -> Map:
     sizes = np.bincount(found.group[found.group >= 0], minlength=count).astype(float)
     flat = _scaled(_distances(found, count))
     width, height = size
+    covered = _COVERED
     while True:
-        radii = np.sqrt(sizes / sizes.sum() * _COVERED * width * height / np.pi)
-        radii = np.maximum(radii, 14.0)
-        half = np.column_stack([np.maximum(radii, labels[:, 0] / 2), radii + labels[:, 1] / 2]) + 12.0
+        radii = np.maximum(np.sqrt(sizes / sizes.sum() * covered * width * height / np.pi), _SMALLEST * width)
         # The label hangs below: what is moved is the middle of circle and label together.
+        half = np.column_stack([np.maximum(radii, labels[:, 0] / 2), radii + labels[:, 1] / 2]) + _GAP * width
         middles, free = _spread(flat, half, width, height)
         if free:
             break
-        width, height = int(width * 1.15), int(height * 1.15)
+        if covered > _COVERED / 4:
+            covered *= 0.9
+        else:
+            width, height = int(width * 1.1), int(height * 1.1)
     centres = middles - np.column_stack([np.zeros(count), labels[:, 1] / 2])
     return Map(width, height, centres, radii, _dots(found, centres, radii))
 
@@ -83,27 +88,27 @@ def _scaled(distances: np.ndarray) -> np.ndarray:
 
 def _spread(flat: np.ndarray, half: np.ndarray, width: int, height: int) -> tuple[np.ndarray, bool]:
     """Boxes of the given half sizes near their places, moved apart; and whether none touches another now."""
-    room = np.array([width, height]) / 2.0
-    places = room + flat * (room - half.max(axis=0)).clip(min=1.0) * 0.9
+    size = np.array([width, height], float)
+    count = len(flat)
+    places = size / 2 + flat * (size / 2 - half).clip(min=1.0)
     # Two at one place would never part.
-    places += np.column_stack([np.cos(np.arange(len(flat)) * 2.4), np.sin(np.arange(len(flat)) * 2.4)])
+    turns = np.arange(count) * 2.4
+    places += np.column_stack([np.cos(turns), np.sin(turns)])
+    reach = half[:, None] + half[None, :]
     for _ in range(_STEPS):
-        moved = False
-        for one in range(len(places)):
-            for other in range(one + 1, len(places)):
-                gap = places[other] - places[one]
-                overlap = half[one] + half[other] - np.abs(gap)
-                if (overlap > 0).all():
-                    axis = int(overlap[1] < overlap[0])
-                    step = np.zeros(2)
-                    step[axis] = (overlap[axis] / 2 + 0.5) * (1.0 if gap[axis] >= 0 else -1.0)
-                    places[one] -= step
-                    places[other] += step
-                    moved = True
-        inside = np.clip(places, half, np.array([width, height]) - half)
-        if not moved and np.allclose(inside, places):
-            return places, True
-        places = inside
+        places = np.clip(places, half, np.maximum(size - half, half))
+        gap = places[None, :] - places[:, None]
+        overlap = reach - np.abs(gap)
+        touching = (overlap > 0).all(axis=2) & ~np.eye(count, dtype=bool)
+        if not touching.any():
+            return places, bool((half * 2 <= size).all())
+        # Each pair parts along the axis in which that is the shorter way.
+        along = overlap[:, :, 1] < overlap[:, :, 0]
+        away = -np.where(gap >= 0, 1.0, -1.0) * (overlap / 2 + 0.5)
+        push = np.stack(
+            [np.where(touching & ~along, away[:, :, 0], 0), np.where(touching & along, away[:, :, 1], 0)]
+        )
+        places = places + 0.6 * push.sum(axis=2).T
     return places, False
 
 
@@ -119,7 +124,7 @@ def _dots(found: Assignment, centres: np.ndarray, radii: np.ndarray) -> np.ndarr
         towards = unit(centres - centres[own])
         lean = unit(others @ towards)
         own_side = _own_axes(found.space[members])
-        direction = unit(lean + 0.8 * own_side)
+        direction = unit(0.45 * lean + own_side)
         # By rank, so that a circle is filled evenly: the least sure texts lie at its rim.
         rank = np.empty(len(members))
         rank[np.argsort(-confidence[members], kind="stable")] = np.arange(len(members))

@@ -24,7 +24,10 @@ LONGEST_FIELD = 1 << 20
 _LOOKED_AT = 200
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS = ",;\t|"
-_TEXT = "text content body message comment review sentence document 본문 내용 텍스트 문장 글 리뷰 댓글 의견 문의 문의내용".split()
+_TEXT = (
+    "text content body message comment review sentence document 본문 내용 텍스트 문장 글 리뷰 댓글 의견 "
+    "문의 문의내용"
+).split()
 _LABEL = "label class category topic tag 라벨 레이블 분류 카테고리 주제 구분 유형".split()
 _ID = "id key no number 번호 아이디 식별자".split()
 
@@ -56,7 +59,8 @@ class Columns:
     id: Any = None
 
 
-# A row by its number: what it holds by column, or why it cannot be read; and the share of the file that is read.
+# A row by its number: what it holds by column, or why it cannot be read; and the share of the file that is
+# read.
 _Row = tuple[int, "dict[Any, Any] | str", float]
 
 
@@ -111,7 +115,9 @@ def _record(number: int, row: dict[Any, Any], columns: Columns) -> Record:
     text = row.get(columns.text)
     if text is not None and not isinstance(text, (str, int, float)):
         return Record(number, problem=f"{columns.text}: read {str(text)[:80]!r}, expected a text")
-    label, own_id = (_said(row.get(name)) if name is not None else None for name in (columns.label, columns.id))
+    label, own_id = (
+        _said(row.get(name)) if name is not None else None for name in (columns.label, columns.id)
+    )
     return Record(number, None if text is None else str(text), label, own_id)
 
 
@@ -173,7 +179,9 @@ def _lines(file: IO[str], size: int) -> Iterator[_Row]:
         yield number, value if isinstance(value, dict) else "expected an object or a text", share
 
 
-def _csv_rows(file: IO[str], start: str, size: int, options: Options) -> Iterator[tuple[int, list[Any], float]]:
+def _csv_rows(
+    file: IO[str], start: str, size: int, options: Options
+) -> Iterator[tuple[int, list[Any], float]]:
     heading = start.splitlines()[0] if start else ""
     delimiter = options.delimiter or max(_DELIMITERS, key=heading.count)
     read = 0
@@ -194,7 +202,9 @@ def _csv_rows(file: IO[str], start: str, size: int, options: Options) -> Iterato
             if any(cell.strip() for cell in row):
                 yield number, list(row), min(1.0, read / size)
     except csv.Error as error:
-        raise BadInput(f"the CSV cannot be read near line {reader.line_num} ({error}): is a quote left open?") from error
+        raise BadInput(
+            f"the CSV cannot be read near line {reader.line_num} ({error}): is a quote left open?"
+        ) from error
 
 
 def _table(rows: Iterator[tuple[int, list[Any], float]], options: Options) -> Iterator[_Row]:
@@ -226,10 +236,7 @@ def _encoding_of(path: Path, start: bytes, given: str) -> str:
     for mark, name in _BOMS:
         if start.startswith(mark):
             return name
-    if given != "auto":
-        candidates = [given]
-    else:
-        candidates = ["utf-8", "cp949"]
+    candidates = [given] if given != "auto" else ["utf-8", "cp949"]
     for candidate in candidates:
         decoder = codecs.getincrementaldecoder(candidate)()
         try:
@@ -240,4 +247,6 @@ def _encoding_of(path: Path, start: bytes, given: str) -> str:
             return candidate
         except UnicodeDecodeError as error:
             last = error
-    raise BadInput(f"the file is not {' or '.join(candidates)} text ({last.reason}): options.encoding names its encoding")
+    raise BadInput(
+        f"the file is not {' or '.join(candidates)} text ({last.reason}): options.encoding names its encoding"
+    )

@@ -1,4 +1,4 @@
-"""What came out, as an Excel file and as JSON: the texts, the topics or classes, what was found of the rows."""
+"""What came out, as an Excel file and as JSON: the texts, the topics or classes, the unusable rows."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Row:
 def write_json(
     file: IO[bytes], summary: dict[str, Any], rows: Iterable[Row], problems: list[dict[str, Any]], task: str
 ) -> None:
-    """Write one JSON object: the summary's fields, ``problems`` and ``texts``; never all texts in memory."""
+    """Write one JSON object: the summary's fields, ``problems`` and ``rows``; never all texts in memory."""
     head = json.dumps({**summary, "problems": problems}, ensure_ascii=False)
-    file.write(head[:-1].encode() + b',"texts":[')
+    file.write(head[:-1].encode() + b',"rows":[')
     for number, row in enumerate(rows):
         text = json.dumps(row.as_json(task), ensure_ascii=False)
         file.write((",\n" if number else "\n").encode() + text.encode("utf-8", "replace"))
@@ -118,7 +118,14 @@ class _Pen:
 
 def _write_texts(pen: _Pen, rows: Iterable[Row], task: str) -> None:
     found = [("Topic", 8.0), ("Words", 34.0)] if task == "topics" else [("Class", 18.0), ("Label", 18.0)]
-    columns = [("Row", 8.0), ("Id", 12.0), *found, ("Confidence", 12.0), ("Duplicate of", 12.0), ("Text", 110.0)]
+    columns = [
+        ("Row", 8.0),
+        ("Id", 12.0),
+        *found,
+        ("Confidence", 12.0),
+        ("Duplicate of", 12.0),
+        ("Text", 110.0),
+    ]
     if task == "topics":
         columns.insert(6, ("Label", 14.0))
     sheet = pen.sheet("Texts", columns)
@@ -149,7 +156,14 @@ def _write_texts(pen: _Pen, rows: Iterable[Row], task: str) -> None:
 def _write_groups(pen: _Pen, summary: dict[str, Any], task: str) -> None:
     title = "Topics" if task == "topics" else "Classes"
     sheet = pen.sheet(
-        title, [(title[:-1] if task == "topics" else "Class", 18.0), ("Texts", 10.0), ("Share", 10.0), ("Words", 90.0), ("Example", 90.0)]
+        title,
+        [
+            (title[:-1] if task == "topics" else "Class", 18.0),
+            ("Texts", 10.0),
+            ("Share", 10.0),
+            ("Words", 90.0),
+            ("Example", 90.0),
+        ],
     )
     for number, group in enumerate(summary["topics"], start=1):
         if task == "topics":

@@ -1,7 +1,7 @@
 """The four stages as Dramatiq actors: preprocessing → feature extraction → model inference → post-processing.
 
-Between stages travels a small dict; texts, words, matrices and results lie in the chain's folder. What needs the extra
-``ai`` is imported when a stage runs. Work goes in slices, so that a revoked chain ends at once.
+Between stages travels a small dict; texts, words, matrices and results lie in the chain's folder. What needs
+the extra ``ai`` is imported when a stage runs. Work goes in slices, so that a revoked chain ends at once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors.progress import current_stage, progress
@@ -41,8 +42,9 @@ def preprocess(document: dict[str, Any]) -> dict[str, Any]:
         document: see :data:`.options.ACCEPTS`.
 
     Returns:
-        ``options``, ``texts_url`` (JSON lines: row, id, text, label, duplicate_of), ``words_url`` (a line of words for
-        each text), ``problems_url`` (JSON), and counts: ``texts``, ``duplicates``, ``without_words``, ``skipped``.
+        ``options``, ``texts_url`` (JSON lines: row, id, text, label, duplicate_of), ``words_url`` (a line of
+        words for each text), ``problems_url`` (JSON), and counts: ``texts``, ``duplicates``,
+        ``without_words``, ``skipped``.
 
     Raises:
         BadInput: the input does not fit, or has no two texts with words.
@@ -68,7 +70,9 @@ def preprocess(document: dict[str, Any]) -> dict[str, Any]:
             if number % 200 == 0:
                 _report(60 + 40 * number / counts["texts"], "토큰화", done=number)
     if counts["texts"] - without < 2:
-        raise BadInput(f"{counts['texts']} texts were found, {without} of them without words: two with words are needed")
+        raise BadInput(
+            f"{counts['texts']} texts were found, {without} of them without words: two with words are needed"
+        )
     progress(100, texts=counts["texts"], skipped=counts["skipped"])
     return {
         "options": document.get("options") or {},
@@ -119,8 +123,8 @@ def infer(document: dict[str, Any]) -> dict[str, Any]:
     """Find topics, or give classes.
 
     Returns:
-        The document with ``task`` (``topics`` or ``classes``), ``model_url`` (JSON: names, words and facts) and
-        ``assignment_url`` (.npz), and ``warnings``.
+        The document with ``task`` (``topics`` or ``classes``), ``model_url`` (JSON: names, words and facts)
+        and ``assignment_url`` (.npz), and ``warnings``.
 
     Raises:
         BadInput: classes are asked for, and there are too few labels.
@@ -144,13 +148,18 @@ def infer(document: dict[str, Any]) -> dict[str, Any]:
         found = find_classes(features, usable, labels, names, SLICE, _within(1, 95))
     else:
         found = find_topics(features, usable, options.topics, SLICE, _within(1, 95))
-        warnings = ["labels are given, but no two classes with examples enough: topics were found"] if few else []
+        warnings = (
+            ["labels are given, but no two classes with examples enough: topics were found"] if few else []
+        )
         names = [str(number) for number in range(1, found.shares.shape[1] + 1)]
     vocabulary = read_json(document["vocabulary_url"])
     words = words_of(features, found.group, len(names), vocabulary)
     memory = io.BytesIO()
     np.savez_compressed(
-        memory, group=found.group, shares=found.shares.astype(np.float32), space=found.space.astype(np.float32)
+        memory,
+        group=found.group,
+        shares=found.shares.astype(np.float32),
+        space=found.space.astype(np.float32),
     )
     model = {"names": names, "words": words, "quality": found.facts}
     return {
@@ -167,8 +176,8 @@ def postprocess(document: dict[str, Any]) -> dict[str, Any]:
     """Write the tables and draw the map.
 
     Returns:
-        The chain's final result: ``task``, counts, ``topics`` (or classes: number or name, words, texts, share),
-        ``quality``, ``excel_url``, ``json_url``, ``picture_url``, ``download_url`` and ``warnings``.
+        The chain's final result: ``task``, counts, ``topics`` (or classes: number or name, words, texts,
+        share), ``quality``, ``excel_url``, ``json_url``, ``picture_url``, ``download_url`` and ``warnings``.
     """
     from .picture import draw_map  # noqa: PLC0415
     from .report import counted, write_excel, write_json  # noqa: PLC0415
@@ -178,10 +187,9 @@ def postprocess(document: dict[str, Any]) -> dict[str, Any]:
     model, found = read_json(document["model_url"]), _assignment(document["assignment_url"])
     problems = read_json(document["problems_url"])
     groups = _groups(folder, found, model, task)
-    names = [_label_of(group, task) for group in groups]
     _report(5, "지도")
     title = f"{'주제' if task == 'topics' else '분류'} 지도 · 텍스트 {total:,}건"
-    picture, warnings = draw_map(found, names, [group["texts"] for group in groups], title)
+    picture, warnings = draw_map(found, [_label_of(group, task) for group in groups], title)
     summary = {
         "task": task,
         **{name: document[name] for name in ("texts", "duplicates", "without_words", "skipped")},
@@ -190,10 +198,13 @@ def postprocess(document: dict[str, Any]) -> dict[str, Any]:
         "warnings": [*document["warnings"], *warnings],
     }
     picture_url = folder.write_bytes("map.png", picture)
-    for name, write, span in (("results.json", write_json, (15, 40)), ("results.xlsx", write_excel, (40, 98))):
+    for name, write, span in (
+        ("results.json", write_json, (15, 40)),
+        ("results.xlsx", write_excel, (40, 98)),
+    ):
         report = _within(*span)
         with folder.open(name, "wb") as file:
-            rows = counted(_rows(folder, found, groups, task), total, lambda share, r=report, n=name: r(share, n))
+            rows = counted(_rows(folder, found, groups, task), total, partial(_report_file, report, name))
             write(file, summary, rows, problems, task)
     return {
         **summary,
@@ -205,7 +216,7 @@ def postprocess(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clean(records: Iterator[tuple[Any, float]], stems: Any) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """Write the texts that can be used to the chain's folder, counting their words; counts, and rows that cannot."""
+    """Write the usable texts to the chain's folder, counting their words; returns counts, and problems."""
     from .cleaning import LONGEST, fingerprint, plain  # noqa: PLC0415
     from .words import raw_words  # noqa: PLC0415
 
@@ -231,7 +242,13 @@ def _clean(records: Iterator[tuple[Any, float]], stems: Any) -> tuple[dict[str, 
                     stems.count(raw_words(text))
                 if len(text) == LONGEST and len(problems) < MOST_PROBLEMS:
                     problems.append({"row": record.row, "problem": f"cut to {LONGEST} characters"})
-                line = {"row": record.row, "id": record.id, "text": text, "label": record.label, "duplicate_of": repeats}
+                line = {
+                    "row": record.row,
+                    "id": record.id,
+                    "text": text,
+                    "label": record.label,
+                    "duplicate_of": repeats,
+                }
                 file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
             if seen % 200 == 0:
                 _report(60 * share, "정제", done=seen)
@@ -292,7 +309,9 @@ def _groups(folder: Folder, found: Assignment, model: dict[str, Any], task: str)
         for own in range(len(sizes))
         if len(members := np.flatnonzero(found.group == own))
     }
-    examples = {surest[place]: record["text"][:200] for place, record in enumerate(_texts(folder)) if place in surest}
+    examples = {
+        surest[place]: record["text"][:200] for place, record in enumerate(_texts(folder)) if place in surest
+    }
     return [
         {
             **({"topic": own + 1} if task == "topics" else {"name": name}),
@@ -305,10 +324,12 @@ def _groups(folder: Folder, found: Assignment, model: dict[str, Any], task: str)
     ]
 
 
-def _label_of(group: dict[str, Any], task: str) -> str:
+def _label_of(group: dict[str, Any], task: str) -> tuple[str, str]:
+    """Two lines for the map."""
+    words = " · ".join(group["words"][:3])
     if task == "topics":
-        return f"{group['topic']}. {' · '.join(group['words'][:3])}"
-    return str(group["name"])
+        return f"{group['topic']}. {words}", f"{group['texts']:,}"
+    return group["name"], f"{group['texts']:,} · {words}"
 
 
 def _rows(folder: Folder, found: Assignment, groups: list[dict[str, Any]], task: str) -> Iterator[Row]:
@@ -333,6 +354,10 @@ def _rows(folder: Folder, found: Assignment, groups: list[dict[str, Any]], task:
 def _within(start: float, end: float) -> Callable[[float, str], None]:
     """Reports the share of a part of a stage, which goes from one percentage to the other."""
     return lambda share, substep: _report(start + (end - start) * min(share, 1.0), substep)
+
+
+def _report_file(report: Callable[[float, str], None], name: str, share: float) -> None:
+    report(share, name)
 
 
 def _report(percent: float, substep: str, **metadata: Any) -> None:

@@ -1,8 +1,8 @@
 """The topics of texts: k-means on the unit sphere of a latent semantic space, and how many topics there are.
 
-TF-IDF is reduced by a truncated SVD (latent semantic analysis) to twice as many dimensions as there are topics; there
-texts of one topic lie in one direction. On texts of known topics this found them better than NMF and than k-means on
-TF-IDF itself (docs/workflows.md has the figures).
+TF-IDF is reduced by a truncated SVD (latent semantic analysis) to twice as many dimensions as there are
+topics; there texts of one topic lie in one direction. On texts of known topics this found them better than
+NMF and than k-means on TF-IDF itself (docs/workflows.md has the figures).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 #: Of everything that draws lots here.
 SEED = 20_251_105
-#: Texts that topics are learnt from, and that their number is chosen by; a random sample of them where there are more.
+#: Texts that topics are learnt from, and that their number is chosen by; a random sample of them where there
+#: are more.
 LEARNT_FROM = 20_000
 CHOSEN_BY = 3_000
 #: The most topics that are tried when their number is not given.
@@ -77,7 +78,7 @@ class LatentSpace:
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows scaled to length one; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-9))
+    return np.asarray(vectors / np.where(lengths > 1e-9, lengths, np.inf))
 
 
 def sample(rows: np.ndarray, most: int) -> np.ndarray:
@@ -87,7 +88,9 @@ def sample(rows: np.ndarray, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(SEED).choice(rows, most, replace=False))
 
 
-def find_topics(features: Any, usable: np.ndarray, wanted: int | None, size: int, report: Report) -> Assignment:
+def find_topics(
+    features: Any, usable: np.ndarray, wanted: int | None, size: int, report: Report
+) -> Assignment:
     """Find the topics of texts.
 
     Parameters:
@@ -101,10 +104,9 @@ def find_topics(features: Any, usable: np.ndarray, wanted: int | None, size: int
     report(0.02, "SVD")
     space = LatentSpace(features, rows, 2 * (wanted or MOST_TRIED))
     facts: dict[str, Any] = {"method": "LSA + k-means"}
-    count, scores = wanted, {}
+    count = wanted
     if count is None:
-        count, scores = _choose(space.place(features[sample(rows, CHOSEN_BY)]), report)
-        facts["tried"] = scores
+        count, facts["tried"] = _choose(space.place(features[sample(rows, CHOSEN_BY)]), report)
     count = max(1, min(count, len(rows)))
     report(0.6, "k-means")
     learnt = space.place(features[rows], 2 * count)
@@ -116,12 +118,14 @@ def find_topics(features: Any, usable: np.ndarray, wanted: int | None, size: int
     for first in range(0, total, size):
         part = space.place(features[first : first + size], 2 * count)
         similar = part @ centres.T
-        silent = ~part.any(axis=1)
+        silent: np.ndarray = np.logical_not(part.any(axis=1))
         groups.append(np.where(silent, -1, similar.argmax(axis=1)))
         shares.append(np.where(silent[:, None], 0.0, softmax(_SHARPNESS * similar)))
         places.append(part)
         report(0.65 + 0.35 * min(first + size, total) / total, f"{min(first + size, total)} / {total}")
-    return _largest_first(Assignment(np.concatenate(groups), np.concatenate(shares), np.concatenate(places), facts))
+    return _largest_first(
+        Assignment(np.concatenate(groups), np.concatenate(shares), np.concatenate(places), facts)
+    )
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
@@ -133,7 +137,8 @@ def softmax(values: np.ndarray) -> np.ndarray:
 def _choose(space: np.ndarray, report: Report) -> tuple[int, dict[str, float]]:
     """The number of topics that both separates the texts best and comes out again from half of them.
 
-    Separation is the silhouette in a space that is the same for all numbers; in its own space every number looks good.
+    Separation is the silhouette in a space that is the same for all numbers; in its own space every number
+    looks good.
     """
     space = space[space.any(axis=1)]
     most = min(MOST_TRIED, len(space) // 8)
@@ -170,7 +175,9 @@ def _largest_first(found: Assignment) -> Assignment:
     )
 
 
-def words_of(features: Any, group: np.ndarray, count: int, vocabulary: list[str], most: int = 12) -> list[list[str]]:
+def words_of(
+    features: Any, group: np.ndarray, count: int, vocabulary: list[str], most: int = 12
+) -> list[list[str]]:
     """The words that tell each group from the others, best first."""
     found = []
     total = np.asarray(features.sum(axis=0)).ravel()

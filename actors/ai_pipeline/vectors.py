@@ -43,7 +43,7 @@ def counts_of(texts: Sequence[list[str]], vocabulary: Sequence[str]) -> Any:
 
 
 def weigh(counts: Any, fitted_on: np.ndarray) -> Any:
-    """Counts as TF-IDF weights, each text of length one; how rare a word is, only ``fitted_on`` (a mask) tells."""
+    """Counts as TF-IDF, each text of length one; how rare a word is, the mask ``fitted_on`` tells."""
     weights = TfidfTransformer(sublinear_tf=True).fit(counts[np.flatnonzero(fitted_on)])
     return weights.transform(counts).astype(np.float32).tocsr()
 

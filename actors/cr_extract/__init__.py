@@ -33,6 +33,7 @@ cr_extract = Workflow(
     "cr_extract_workflow",
     [ocr_stage, llm_stage, layout_stage, excel_stage],
     title="표 추출",
+    files=("png", "jpg", "tiff", "pdf"),
     accepts={
         "type": "object",
         "properties": {
