@@ -22,6 +22,7 @@ batch_chunks.declare(current().broker)
 
 import_module("actors.cr_extract")
 import_module("actors.ai_pipeline")
+import_module("actors.excel_handler")
 for _module in _settings.workflows:
     try:
         import_module(_module)

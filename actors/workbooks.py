@@ -87,8 +87,13 @@ def pick_sheet(book: Any, name: str | None) -> Any:
 
 
 def claimed_rows(sheet: Any) -> int:
-    """How many rows a sheet says it has; only good for a guess of how far a reader is."""
+    """How many rows a sheet says it has, which need not be true; to be asked before they are read."""
     return min(max(sheet.max_row or 0, 1), MOST_ROWS)
+
+
+def share_read(row: int, claimed: int) -> float:
+    """The share of a sheet (0 to 1) that is read by a row, as far as can be told."""
+    return row / max(row + 1, claimed)
 
 
 def rows_of(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema
-from jsonschema.exceptions import best_match
-
+from actors import inputs
 from callboard.errors import BadInput
 
 #: Texts that may stand in the input itself.
@@ -82,12 +80,7 @@ def check_input(document: Any) -> Options:
     Raises:
         BadInput: it does not; the place in it is named.
     """
-    error = best_match(jsonschema.Draft202012Validator(ACCEPTS).iter_errors(document))
-    if error is not None:
-        where = error.json_path.removeprefix("$").removeprefix(".") or "the input"
-        if error.validator in ("anyOf", "required") and where == "the input":
-            raise BadInput("the input needs a file_path (a path, or a storage URL) or texts (a list)")
-        raise BadInput(f"{where}: {error.message[:300]}")
+    inputs.check_input(document, ACCEPTS)
     if "file_path" in document and "texts" in document:
         raise BadInput("the input has both a file_path and texts: expected one of them")
     return Options(**(document.get("options") or {}))

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
-from actors.workbooks import claimed_rows, is_workbook, open_workbook, pick_sheet, rows_of
+from actors.workbooks import claimed_rows, is_workbook, open_workbook, pick_sheet, rows_of, share_read
 from callboard.errors import BadInput
 
 from .options import Options
@@ -82,7 +82,7 @@ def open_records(path: Path, options: Options) -> Iterator[Iterator[tuple[Record
         with open_workbook(path) as book:
             sheet = pick_sheet(book, options.sheet)
             claimed = claimed_rows(sheet)
-            rows = ((number, list(row), min(1.0, number / claimed)) for number, row in rows_of(sheet))
+            rows = ((number, list(row), share_read(number, claimed)) for number, row in rows_of(sheet))
             yield _records(_table(rows, options), options)
         return
     encoding = _encoding_of(path, start, options.encoding)
