@@ -5,34 +5,20 @@ Importing this package declares the workflow and needs none of the extra ``ai``;
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from actors.workflow import Workflow
-from callboard.errors import WorkflowError
 
 from .options import ACCEPTS
 from .stages import extract_features, infer, postprocess, preprocess
-
-_NEEDED = ("numpy", "scipy", "sklearn", "PIL", "openpyxl", "defusedxml", "xlsxwriter")
-
-
-def check_available() -> None:
-    """Check that what the stages import is installed.
-
-    Raises:
-        WorkflowError: names what is missing and how to install it.
-    """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise WorkflowError(f"ai_pipeline needs {', '.join(missing)}: pip install 'callboard[ai]'")
-
 
 ai_pipeline = Workflow(
     "ai_pipeline",
     [preprocess, extract_features, infer, postprocess],
     title="텍스트 주제와 분류",
     files=("jsonl", "csv", "xlsx"),
+    needs=("numpy", "scipy", "sklearn", "PIL", "openpyxl", "defusedxml", "xlsxwriter"),
+    extra="ai",
     accepts=ACCEPTS,
     progress_key="job:{chain_id}:progress",
     status_key="job:{chain_id}:status",

@@ -5,34 +5,20 @@ Importing this package declares the workflow and needs none of the extra ``excel
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from actors.workflow import Workflow
-from callboard.errors import WorkflowError
 
 from .schema import ACCEPTS
 from .stages import check_rows, inspect, report
-
-_NEEDED = ("openpyxl", "defusedxml", "xlsxwriter")
-
-
-def check_available() -> None:
-    """Check that what the stages import is installed.
-
-    Raises:
-        WorkflowError: names what is missing and how to install it.
-    """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise WorkflowError(f"excel_workflow needs {', '.join(missing)}: pip install 'callboard[excel]'")
-
 
 excel_workflow = Workflow(
     "excel_workflow",
     [inspect, check_rows, report],
     title="엑셀 검증",
     files=("xlsx",),
+    needs=("openpyxl", "defusedxml", "xlsxwriter"),
+    extra="excel",
     accepts=ACCEPTS,
     progress_key="job:{chain_id}:progress",
     status_key="job:{chain_id}:status",

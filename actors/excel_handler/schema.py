@@ -138,7 +138,7 @@ def given_columns(wanted: Sequence[dict[str, Any]], headings: Sequence[str]) -> 
 
 
 def told_columns(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Column]:
-    """The columns as the first rows show them: of the type of most cells, required where hardly one is empty."""
+    """The columns as the first rows show them: of most cells' type, required where hardly one is empty."""
     columns = []
     for place, name in enumerate(headings):
         if not name:
