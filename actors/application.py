@@ -18,6 +18,7 @@ from db.ledger import Ledger
 from db.redis_client import ThreadClients
 from db.status import StatusManager
 
+from .availability import lacking
 from .broker import build_broker
 from .storage import Storage
 
@@ -50,7 +51,12 @@ class Application:
         self.status = StatusManager(self.board, self.ledger, keys_of=self._keys_of)
         self.workflows: dict[str, Workflow] = {}
         self.broker = build_broker(
-            settings, self.board, self.ledger, self.storage, restore=self.status.restore_open
+            settings,
+            self.board,
+            self.ledger,
+            self.storage,
+            restore=self.status.restore_open,
+            lacking=lambda: lacking(self.workflows.values()),
         )
         _BY_BROKER[id(self.broker)] = self
 

@@ -29,7 +29,7 @@ from db.batches import Item
 from db.models import BatchExecution
 from db.values import clean_text
 
-from . import control
+from . import availability, control
 from .application import Application, current
 from .batch_driver import advance, post
 
@@ -76,11 +76,12 @@ def start_batch_pipeline(
     Raises:
         BatchError: something of this cannot be; nothing was started.
         UnknownWorkflow: no workflow of that name is declared here.
+        ExtraMissing: no worker can run it.
         LedgerUnavailable: the database does not answer; nothing was started.
         BoardUnavailable: Redis does not answer; nothing was started.
     """
     house = application or current()
-    house.workflow(workflow)
+    availability.check(house.workflow(workflow))
     _check_name(batch_name)
     _check_number("chunk_size", chunk_size, LARGEST_CHUNK)
     if window is not None:

@@ -43,6 +43,7 @@ def build_broker(
     storage: Storage,
     *,
     restore: Callable[[str], bool],
+    lacking: Callable[[], dict[str, list[str]]],
 ) -> TrackedBroker:
     """The broker that ``settings.broker_url`` names. Opens no connection.
 
@@ -56,7 +57,8 @@ def build_broker(
         return storage.folder(run.place.chain_id or run.place.task_id).write_bytes(name, data)
 
     results = Results(settings.result_limit, write_result, storage.read_json)
-    lease, revocation = Lease(Workers(board.clients, board.keys), settings.lease_ttl), Revocation(board)
+    lease = Lease(Workers(board.clients, board.keys), settings.lease_ttl, lacking)
+    revocation = Revocation(board)
     middleware: list[Middleware] = [
         # First: its before hook begins a task ahead of all others, its after hook knows what Retries decided.
         Tracking(board, restore=restore, results=results, lease=lease, revocation=revocation),

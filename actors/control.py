@@ -26,6 +26,7 @@ from db.ledger import NewChain
 from db.status_rows import ENDED
 from middleware.pipelines import PLACE
 
+from . import availability
 from .application import Application, current
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ def start(
 
     Raises:
         WorkflowError: ``data`` is not JSON, or the id cannot be used.
+        ExtraMissing: no worker can run it; see :mod:`actors.availability`.
         ChainStateError: a chain of that id exists.
         LedgerUnavailable: the database does not answer; nothing was started.
         BoardUnavailable: Redis or the broker does not answer; nothing was started.
     """
     application = workflow.application
+    availability.check(workflow)
     chain, plan = _new_chain(workflow, data, chain_id, idempotency_key, initiated_by, batch_id)
     if idempotency_key is not None:
         holder = application.ledger.create_chain_once(chain)
@@ -94,6 +97,7 @@ def start_many(
         As :func:`start`; what was started before the error goes on.
     """
     started = []
+    availability.check(workflow)
     for data in _bulks(inputs):
         chains = [_new_chain(workflow, one, None, None, initiated_by, batch_id) for one in data]
         workflow.application.ledger.create_chains([chain for chain, _ in chains])
@@ -265,6 +269,7 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
     Raises:
         UnknownChain: neither board nor ledger knows it.
         UnknownWorkflow: its workflow is not declared here.
+        ExtraMissing: no worker can run it.
         ChainStateError: it has not ended, or nothing is left to do, or the workflow has other stages now.
         BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
     """
@@ -276,6 +281,7 @@ def resume(chain_id: str, *, from_stage: int | None = None, application: Applica
         # It was lost: nobody owned what it waits for.
         return record.current_stage
     workflow = house.workflow(record.chain_name)
+    availability.check(workflow)
     _refuse_redefined(chain_id, workflow, record.stage_names)
     stage = from_stage or record.current_stage
     if not 1 <= stage <= len(workflow.stages):

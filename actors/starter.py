@@ -10,6 +10,7 @@ from dramatiq import Actor, Broker
 
 from callboard.errors import ChainStateError, WorkflowError
 from db.chains import encode
+from middleware.run import cut_log
 
 from . import control
 from .application import Application, application_of
@@ -67,5 +68,5 @@ def _start(
 
 def _refuse(application: Application, chain_id: str, reason: str) -> None:
     logger.error("Chain %s is not started: %s", chain_id, reason)
-    message = {"run_id": chain_id, "state": "FAILED", "progress": 0, "log": reason[:200]}
+    message = {"run_id": chain_id, "state": "FAILED", "progress": 0, "log": cut_log(reason)}
     application.board.publish(chain_id, encode(message))

@@ -24,7 +24,7 @@ from db.chains import StagePlan
 from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
 from middleware.pipelines import FAN_OUT, PLACE
 
-from . import application, control
+from . import application, availability, control
 
 #: Task ids are made from the chain's id and the place in it, so that every process finds the same one.
 _TASKS = UUID("8c9d2f0e-54b1-4a0a-9f60-0d6a4b0f7c11")
@@ -126,6 +126,9 @@ class Workflow:
         files: kinds of uploaded files that it takes, as the API calls them (``xlsx``, ``mp4``, …); every kind
             that the API knows unless given.
         channel: the Redis channel of its progress messages; the common one unless given.
+        needs: modules that its stages import and ``pip install callboard`` does not bring, such as ``cv2``.
+            Where one is missing the workflow is listed as unavailable, and its stages fail at once.
+        extra: the extra of callboard that brings them; errors and lists name the command.
         progress_key, status_key: templates of keys for readers of existing systems, such as
             ``job:{chain_id}:progress``; see :mod:`db.status_keys`.
         status_format: in which words these keys tell it.
@@ -143,6 +146,8 @@ class Workflow:
         accepts: dict[str, Any] | None = None,
         files: tuple[str, ...] | None = None,
         channel: str | None = None,
+        needs: Sequence[str] = (),
+        extra: str | None = None,
         progress_key: str | None = None,
         status_key: str | None = None,
         status_format: StatusFormat = JOB_STATUS,
@@ -151,11 +156,15 @@ class Workflow:
             raise WorkflowError("a workflow needs a name")
         if not stages:
             raise WorkflowError(f"workflow {name!r} has no stages")
+        if isinstance(needs, str) or (extra and not needs):
+            raise WorkflowError(f"workflow {name!r}: needs: read {needs!r}, expected a list of module names")
         self.name = name
         self.title = title
         self.accepts = accepts
         self.files = files
         self.channel = channel
+        self.needs = tuple(needs)
+        self.extra = extra
         self.stages = [_check(name, declared) for declared in stages]
         _refuse_repeats(name, self.stages)
         self.application = application.application_of(self.stages[0].actors[0].broker)
@@ -164,6 +173,9 @@ class Workflow:
         if name in self.application.workflows:
             raise WorkflowError(f"two workflows are named {name!r}")
         self.application.workflows[name] = self
+        if self.needs:
+            for actor in {actor.actor_name: actor for one in self.stages for actor in one.actors}.values():
+                availability.guard(actor, self.application)
 
     def __repr__(self) -> str:
         return f"Workflow({self.name!r}, {[declared.name for declared in self.stages]})"

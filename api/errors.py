@@ -22,6 +22,7 @@ from callboard.errors import (
     BadInput,
     BoardUnavailable,
     ChainStateError,
+    ExtraMissing,
     LedgerUnavailable,
     UnknownChain,
     UnknownWorkflow,
@@ -101,6 +102,9 @@ def refusal_of(error: Exception) -> Refusal:  # noqa: PLR0911 (one line a kind o
         )
     if isinstance(error, UnknownWorkflow):
         return Refusal(409, "unknown_workflow", str(error))
+    if isinstance(error, ExtraMissing):
+        facts = {"missing": error.missing, "install": error.install}
+        return Refusal(503, "workflow_unavailable", str(error), data=facts)
     if isinstance(error, WorkflowError):
         return Refusal(422, "input_invalid", str(error))
     if isinstance(error, BadInput):

@@ -39,6 +39,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "chain_state": ("체인의 현재 상태에서는 할 수 없습니다", "The chain's state forbids this"),
     "unknown_workflow": ("그런 워크플로가 없습니다", "There is no such workflow"),
     "workflow_unusable": ("워크플로를 실행할 수 없습니다", "The workflow cannot be run"),
+    "workflow_unavailable": (
+        "워크플로에 필요한 패키지가 설치되어 있지 않습니다",
+        "What the workflow needs is not installed",
+    ),
     "input_invalid": ("입력이 올바르지 않습니다", "The input is not valid"),
     "query_invalid": ("요청 매개변수가 올바르지 않습니다", "A query parameter is not valid"),
     "body_invalid": ("요청 본문이 올바르지 않습니다", "The request body is not valid"),

@@ -168,6 +168,9 @@ WORKFLOWS = envelope(
                 ),
             },
             accepts=nullable("object", description="JSON Schema of the input"),
+            available={"type": "boolean", "description": "whether a chain of it can run just now"},
+            missing={"type": "array", "items": TEXT, "description": "modules that are not installed"},
+            install=nullable("string", description="the command that installs them"),
         ),
     }
 )

@@ -278,6 +278,15 @@ def prune(
 
 
 @commands.command()
+def workflows(as_json: AsJson = False) -> None:
+    """List what can be started, and what cannot for want of an extra, with the command that installs it."""
+    from .listing import listed  # noqa: PLC0415
+
+    for facts, words in listed(declared_application()):
+        show(facts, words, as_json)
+
+
+@commands.command()
 def migrate() -> None:
     """Bring the ledger's tables up to date."""
     from db.connection import open_database  # noqa: PLC0415

@@ -78,9 +78,14 @@ def _storage(application: Application) -> Iterator[Finding]:
 
 
 def _workflows(application: Application) -> Iterator[Finding]:
-    yield Finding(
-        "ok", "workflows", ", ".join(sorted(application.workflows)) or "none declared; set WORKFLOWS"
-    )
+    from actors.availability import shortages  # noqa: PLC0415 (the command line imports actors late)
+
+    short = shortages(application)
+    ready = sorted(application.workflows.keys() - short.keys())
+    if ready or not short:
+        yield Finding("ok", "workflows", ", ".join(ready) or "none declared; set WORKFLOWS")
+    for name in sorted(short):
+        yield Finding("warning", "workflows", str(short[name]))
 
 
 def _hangul(application: Application) -> Iterator[Finding]:

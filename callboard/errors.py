@@ -4,7 +4,8 @@
     ├── SettingsError            an environment variable cannot be used
     ├── EmbeddedError            the embedded Redis could not be started
     ├── WorkflowError            a definition that cannot run
-    │   └── UnknownWorkflow      no workflow of that name is declared
+    │   ├── UnknownWorkflow      no workflow of that name is declared
+    │   └── ExtraMissing         what its stages import is not installed
     ├── ChainError
     │   ├── UnknownChain         neither board nor ledger knows the chain
     │   └── ChainStateError      the chain's state forbids what was asked
@@ -61,6 +62,29 @@ class UnknownWorkflow(WorkflowError):
         )
         self.name = name
         self.known = known
+
+
+class ExtraMissing(WorkflowError):
+    """What a workflow's stages import is not installed. A stage that raises it is not retried.
+
+    Attributes:
+        workflow: its name.
+        missing: the modules.
+        install: the command that installs them; None where no extra of ours brings them.
+    """
+
+    def __init__(self, workflow: str, missing: list[str], extra: str | None, where: str) -> None:
+        self.workflow = workflow
+        self.missing = missing
+        self.install = None if extra is None else f"pip install 'callboard[{extra}]'"
+        remedy = self.install or "install what brings them"
+        modules = ", ".join(missing)
+        super().__init__(
+            f"{workflow} cannot run here without {modules}: {remedy}"
+            if where == "here"
+            else f"{workflow} cannot run, as no worker on its queues has {modules}: {remedy} "
+            "where they run, then start them again"
+        )
 
 
 class ChainError(CallboardError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .keys import Keys
@@ -20,6 +20,7 @@ class WorkerFacts:
         queues: those that it takes messages from.
         threads: how many stages it runs at a time.
         started: epoch seconds.
+        unavailable: workflows that it cannot run, each with the modules that it lacks.
     """
 
     broker: str
@@ -28,6 +29,7 @@ class WorkerFacts:
     queues: list[str]
     threads: int
     started: float
+    unavailable: dict[str, list[str]] = field(default_factory=dict)
 
     def as_json(self) -> str:
         """The form that the registry holds."""
@@ -35,9 +37,9 @@ class WorkerFacts:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> WorkerFacts:
-        """Read the form that the registry holds; what a newer version has added is left out."""
+        """Read the form that the registry holds: what a newer version has added is left out."""
         told = json.loads(text)
-        return cls(**{field.name: told[field.name] for field in fields(cls)})
+        return cls(**{field.name: told[field.name] for field in fields(cls) if field.name in told})
 
 
 @dataclass(frozen=True)

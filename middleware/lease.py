@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -36,15 +37,19 @@ class Lease(Middleware):
     Parameters:
         workers: where that is written.
         ttl: seconds that a proof of life counts.
+        lacking: which workflows cannot run in this process, each with the modules that it lacks.
 
     Attributes:
         worker_id: host, process and a number of its own, as a process's number comes again.
     """
 
-    def __init__(self, workers: Workers, ttl: int) -> None:
+    def __init__(
+        self, workers: Workers, ttl: int, lacking: Callable[[], dict[str, list[str]]] = dict
+    ) -> None:
         self.logger = get_logger(__name__, type(self))
         self.workers = workers
         self.ttl = ttl
+        self.lacking = lacking
         self.worker_id = _new_worker_id()
         self._lifeline: subprocess.Popen[bytes] | None = None
         self._stop_asked = threading.Event()
@@ -58,6 +63,7 @@ class Lease(Middleware):
             queues=sorted(worker.consumer_whitelist or broker.get_declared_queues()),
             threads=worker.worker_threads,
             started=round(time.time(), 3),
+            unavailable=self.lacking(),
         )
         self.start(self.worker_id, facts)
 

@@ -5,35 +5,19 @@ Importing this package declares the workflow and needs none of the extra ``cr-ex
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from actors.workflow import Workflow
-from callboard.errors import WorkflowError
 
 from .stages import excel_stage, layout_stage, llm_stage, ocr_stage
-
-_NEEDED = ("cv2", "rapidocr", "onnxruntime", "pypdfium2", "PIL", "xlsxwriter", "httpx", "jsonschema")
-
-
-def check_available() -> None:
-    """Check that what the stages import is installed.
-
-    Raises:
-        WorkflowError: names what is missing and how to install it.
-    """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise WorkflowError(
-            f"cr_extract_workflow needs {', '.join(missing)}: pip install 'callboard[cr-extract]'"
-        )
-
 
 cr_extract = Workflow(
     "cr_extract_workflow",
     [ocr_stage, llm_stage, layout_stage, excel_stage],
     title="표 추출",
     files=("png", "jpg", "tiff", "pdf"),
+    needs=("cv2", "rapidocr", "onnxruntime", "pypdfium2", "PIL", "xlsxwriter", "httpx", "jsonschema"),
+    extra="cr-extract",
     accepts={
         "type": "object",
         "properties": {
