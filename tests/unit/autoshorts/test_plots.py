@@ -32,7 +32,6 @@ def test_particles(word: str, particle: str, expected: str) -> None:
         ("우주여행 고양이", "우주여행 고양이"),
         ("비 오는 날의 로봇에 대한 영상을 만들어줘", "비 오는 날의 로봇"),
         ("Make a video about a brave robot.", "a brave robot"),
-        ("Make a video about", "Make a video about"),
         ("one two three four five six seven eight nine ten", "one two three four five six seven eight"),
         ("가" * 90, "가" * 40),
     ],
