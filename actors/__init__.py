@@ -21,8 +21,10 @@ starter.declare(configure(_settings).broker)
 batch_chunks.declare(current().broker)
 
 import_module("actors.cr_extract")
-import_module("actors.media")
+import_module("actors.ai_pipeline")
 import_module("actors.autoshorts")
+import_module("actors.excel_handler")
+import_module("actors.media")
 for _module in _settings.workflows:
     try:
         import_module(_module)

@@ -134,6 +134,8 @@ class Workflow:
         stages: actors, names of declared actors, or :func:`parallel` stages, in order.
         title: one line for people.
         accepts: a JSON schema of the input, for clients and for the check at start.
+        files: kinds of uploaded files that it takes, as the API calls them (``xlsx``, ``mp4``, …); every kind
+            that the API knows unless given.
         channel: the Redis channel of its progress messages; the common one unless given.
         spans: for each stage, from where to where it takes the run's progress (0.0 to 1.0, in order); it is
             then told in whole percents. Unless given the stages count alike.
@@ -158,6 +160,7 @@ class Workflow:
         *,
         title: str = "",
         accepts: dict[str, Any] | None = None,
+        files: tuple[str, ...] | None = None,
         channel: str | None = None,
         spans: Sequence[tuple[float, float]] | None = None,
         log_lines: Sequence[str] | None = None,
@@ -177,6 +180,7 @@ class Workflow:
         self.name = name
         self.title = title
         self.accepts = accepts
+        self.files = files
         self.channel = channel
         self.make_chain_id = make_chain_id
         self.needs = tuple(needs)

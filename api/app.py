@@ -19,6 +19,7 @@ from .batches import Batch, Batches
 from .board import AsyncBoard
 from .docs import add_docs
 from .errors import add_error_handlers
+from .files import ChainFile
 from .gate import Gate, cors
 from .health import Health, Ready
 from .house import House
@@ -143,6 +144,7 @@ def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits, metri
     app.add_route("/pipeline/batch/{batch_id}", Batch(house))
     app.add_route("/pipeline/{chain_id}/resume", Resume(house, body_limit))
     app.add_route("/pipeline/{chain_id}/revoke", Revoke(house, body_limit))
+    app.add_route("/pipeline/{chain_id}/files/{name:path}", ChainFile(house))
     app.add_route("/api/v1/jobs/{job_id}", Job(house))
     app.add_route("/media/videos/{video_id}", Video(house))
     app.add_route("/workflows", Workflows(house))

@@ -86,6 +86,7 @@ def encode_stage(document: dict[str, Any]) -> dict[str, Any]:
                         report=_reporter(source, renditions, index),
                     )
                     _store(hls, kept, scratch)
+            progress(log=f"{rendition.name}: {kept.segments} segments, {kept.bytes / 1e6:.1f} MB")
             encoded.append(kept)
     document = {name: value for name, value in document.items() if name != "renditions"}
     return {**document, "encoded": [one.to_json() for one in encoded]}

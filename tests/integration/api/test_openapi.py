@@ -23,6 +23,7 @@ ROWS = {
     "/pipeline/history": {"get"},
     "/pipeline/{chain_id}/resume": {"post"},
     "/pipeline/{chain_id}/revoke": {"post"},
+    "/pipeline/{chain_id}/files/{name}": {"get"},
     "/pipeline/batch": {"get"},
     "/pipeline/batch/{batch_id}": {"get"},
     "/api/v1/jobs/{job_id}/": {"get"},
