@@ -160,11 +160,20 @@ def _listen(process: subprocess.Popen[bytes], report: Callable[[float], None] | 
 
 def _bury(process: subprocess.Popen[bytes]) -> None:
     """Kill what is left of ffmpeg and its guard; returns when they have let go of their files."""
+    try:
+        _end(process)
+    except BaseException:
+        # An exception that another thread raises in this one may come just now.
+        _end(process)
+        raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
+        if pipe is not None and not pipe.closed:
             # ffmpeg is no child of ours: its end shows when nobody holds the other ends any more.
             while os.read(pipe.fileno(), 65536):
                 pass

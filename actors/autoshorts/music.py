@@ -23,7 +23,7 @@ _BEATS_PER_BAR = 4
 
 @dataclass(frozen=True)
 class _Mood:
-    """``scale``: semitones; ``chords``: degrees, one a bar; ``melody``, ``beat``: loudness; ``arpeggio``: notes."""
+    """``scale`` in semitones, ``chords`` as degrees; how loud ``melody`` and ``beat`` are."""
 
     scale: tuple[int, ...]
     chords: tuple[int, ...]

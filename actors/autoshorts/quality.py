@@ -22,7 +22,7 @@ LOUDNESS_SLACK, HIGHEST_PEAK = 6.0, 0.0
 _SILENT, _BLACK = -50, 0.98
 
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
-_VIDEO = re.compile(r"Stream #.*?: Video: (\w+).*? (\d+)x(\d+)")
+_VIDEO = re.compile(r"Stream #.*?: Video: (\w+).*?, (\d+)x(\d+)")
 _AUDIO = re.compile(r"Stream #.*?: Audio: (\w+)")
 _BLACK_PART = re.compile(r"black_start:\S+ black_end:\S+ black_duration:([\d.]+)")
 _SILENCE = re.compile(r"silence_duration: ([\d.]+)")

@@ -4,7 +4,7 @@
                                                                       or  {"error": "…"}
 
 eSpeak NG is a C library for one thread: here it holds up nobody, and ends with this process, which ends when
-its stdin does, however whoever started it has ended. It is run as a file, so that nothing of ours is imported.
+its stdin does, however whoever started it has ended. It is run as a file: nothing of ours is imported.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ MOODS = ("bright", "calm", "tense", "wonder", "warm", "triumph")
 #: Characters of the prompt that are put into a sentence.
 _SUBJECT_LENGTH = 40
 _REQUEST = re.compile(
-    r"(에 대해서?|에 관한|을|를)?\s*(영상|쇼츠|비디오|이야기)?(을|를)?\s*"
+    r"(에 대한|에 대해서?|에 관한|을|를)?\s*(영상|쇼츠|비디오|이야기)?(을|를)?\s*"
     r"(만들어|그려|보여|설명해)\s*(줘|주세요|달라)?[.!]*$"
     r"|^(please\s+)?(make|create|tell|show|explain)(\s+me)?(\s+an?|\s+the)?(\s+(video|short|story|clip))?"
     r"(\s+(about|of|on))?\s+",
