@@ -77,7 +77,11 @@ class LatentSpace:
 
 
 def calm_threads() -> None:
-    """Let libraries compute with one thread each: a worker has several, and theirs would wait for one another."""
+    """Let the libraries compute with one thread each.
+
+    A worker has threads of its own, and theirs spin while they wait for one another: on two busy cores the
+    same topics took forty times as long.
+    """
     threadpool_limits(limits=1)
 
 
