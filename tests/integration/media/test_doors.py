@@ -104,9 +104,11 @@ def test_what_is_refused_at_the_door(api: Api, make_video: MakeVideo, tmp_path: 
 def up(redis_url: str, tmp_path: Path) -> Iterator[Shell]:
     """``callboard up`` without the API."""
     shell = Shell(tmp_path, REDIS_URL=redis_url, LEASE_TTL="5")
-    shell.up("--no-web")
+    process = shell.up("--no-web")
     yield shell
-    shell.clear()
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    wait_until(shell.is_empty)
 
 
 def test_by_the_command_line(up: Shell, make_video: MakeVideo) -> None:

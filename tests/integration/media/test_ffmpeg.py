@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,16 +23,31 @@ from middleware.run import RunLost
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10", "-t", "600", "-f", "null", "-"]
 
 
+def crew() -> list[psutil.Process]:
+    """The guard that runs under this process, and its ffmpeg, as far as they are there yet."""
+    return crew_under(os.getpid())
+
+
+def crew_under(pid: int) -> list[psutil.Process]:
+    for one in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if any(word.endswith("guard.py") for word in one.cmdline()):
+                return [one, *one.children()]
+    return []
+
+
 def crew_of(pid: int) -> list[psutil.Process]:
-    """The guard and the ffmpeg of a process, once both are there."""
-    found: list[psutil.Process] = wait_until(
-        lambda: (crew := psutil.Process(pid).children(recursive=True)) and len(crew) == 2 and crew
-    )
-    return found
+    """Both, once they are there."""
+
+    def look() -> list[psutil.Process]:
+        found = crew_under(pid)
+        return found if len(found) == 2 else []
+
+    return wait_until(look)
 
 
-def gone(crew: list[psutil.Process]) -> bool:
-    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in crew)
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
 
 
 def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
@@ -56,25 +72,23 @@ def test_a_failure_says_why() -> None:
 
 def test_one_that_is_killed_says_so() -> None:
     def kill(_: float) -> None:
-        for one in psutil.Process().children(recursive=True):
-            if "ffmpeg" in one.name():
-                one.kill()
+        crew()[1].kill()
 
     with pytest.raises(ffmpeg.FfmpegError, match="ended by signal 9"):
         ffmpeg.run(ENDLESS, report=kill)
 
 
 def test_what_the_report_raises_ends_it() -> None:
-    crew: list[psutil.Process] = []
+    seen: list[psutil.Process] = []
 
     def refuse(_: float) -> None:
-        crew.extend(psutil.Process().children(recursive=True))
+        seen.extend(crew())
         raise RunLost("revoked")
 
     with pytest.raises(RunLost):
         ffmpeg.run(ENDLESS, report=refuse)
-    assert len(crew) == 2
-    wait_until(lambda: gone(crew))
+    assert len(seen) == 2
+    wait_until(lambda: gone(seen))
 
 
 def test_an_interrupted_stage_ends_it() -> None:
@@ -88,13 +102,13 @@ def test_an_interrupted_stage_ends_it() -> None:
 
     thread = threading.Thread(target=stage)
     thread.start()
-    crew = crew_of(os.getpid())
+    seen = crew_of(os.getpid())
     assert thread.ident is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(RunLost))
     thread.join(5)
     assert not thread.is_alive()
     assert len(caught) == 1
-    wait_until(lambda: gone(crew))
+    wait_until(lambda: gone(seen))
 
 
 def test_it_does_not_outlive_a_worker_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +124,9 @@ def test_it_does_not_outlive_a_worker_that_is_killed(tmp_path: Path, monkeypatch
     ) as worker:
         assert worker.stdout is not None
         folder = Path(worker.stdout.readline().strip())
-        crew = crew_of(worker.pid)
+        seen = crew_of(worker.pid)
         worker.send_signal(signal.SIGKILL)
-    wait_until(lambda: gone(crew))
+    wait_until(lambda: gone(seen))
     # What it left is nobody's: the next one on this machine clears it away.
     assert (folder / ".lock").exists()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -130,8 +144,8 @@ def test_a_guard_that_is_killed_takes_it_along() -> None:
     seen: list[psutil.Process] = []
 
     def kill_the_guard(_: float) -> None:
-        guard = psutil.Process().children()[0]
-        seen.extend(guard.children())
+        guard, encoder = crew()
+        seen.append(encoder)
         guard.kill()
 
     with pytest.raises(ffmpeg.FfmpegError):
