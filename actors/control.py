@@ -53,7 +53,7 @@ def start(
 
     Parameters:
         data: what the first stage is called with; JSON.
-        chain_id: an id of one's own; a new UUID unless given.
+        chain_id: an id of one's own; the one that the workflow makes, or a new UUID, unless given.
         idempotency_key: the same key returns the same chain and starts nothing twice.
         initiated_by: who asked, for the ledger.
         batch_id: the batch that the chain belongs to.
@@ -68,17 +68,29 @@ def start(
         LedgerUnavailable: the database does not answer; nothing was started.
         BoardUnavailable: Redis or the broker does not answer; nothing was started.
     """
-    application = workflow.application
     availability.check(workflow)
-    chain, plan = _new_chain(workflow, data, chain_id, idempotency_key, initiated_by, batch_id)
-    if idempotency_key is not None:
-        holder = application.ledger.create_chain_once(chain)
-        if holder != chain.chain_id:
-            return holder
-    else:
-        application.ledger.create_chains([chain])
+    chosen = _own_id(workflow, data) if chain_id is None else chain_id
+    chain, plan = _new_chain(workflow, data, chosen, idempotency_key, initiated_by, batch_id)
+    try:
+        holder = workflow.application.ledger.create_chain_once(chain)
+    except ChainStateError:
+        if chain_id is not None or workflow.make_chain_id is None:
+            raise
+        chosen = _own_id(workflow, data, taken=True)
+        chain, plan = _new_chain(workflow, data, chosen, idempotency_key, initiated_by, batch_id)
+        holder = workflow.application.ledger.create_chain_once(chain)
+    if holder != chain.chain_id:
+        return holder
     _launch(workflow, [(chain, plan)])
     return chain.chain_id
+
+
+def _own_id(workflow: Workflow, data: Any, *, taken: bool = False) -> str:
+    """The id of a chain for which none was given. ``taken``: that which the workflow makes may be in use."""
+    if workflow.make_chain_id is None:
+        return str(uuid4())
+    made = workflow.make_chain_id(data)
+    return f"{made}_{uuid4().hex[:8]}" if taken else made
 
 
 def start_many(
@@ -99,7 +111,11 @@ def start_many(
     started = []
     availability.check(workflow)
     for data in _bulks(inputs):
-        chains = [_new_chain(workflow, one, None, None, initiated_by, batch_id) for one in data]
+        # Of many inputs at once some may be the same, and so the ids made from them.
+        chains = [
+            _new_chain(workflow, one, _own_id(workflow, one, taken=True), None, initiated_by, batch_id)
+            for one in data
+        ]
         workflow.application.ledger.create_chains([chain for chain, _ in chains])
         _launch(workflow, chains)
         started += [chain.chain_id for chain, _ in chains]
@@ -115,7 +131,7 @@ def _bulks(inputs: Iterable[Any]) -> Iterator[list[Any]]:
 def _new_chain(
     workflow: Workflow,
     data: Any,
-    chain_id: str | None,
+    chain_id: str,
     idempotency_key: str | None,
     initiated_by: str | None,
     batch_id: str | None,
@@ -124,14 +140,13 @@ def _new_chain(
         encode(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise WorkflowError(f"the input of {workflow.name} is not JSON: {error}") from None
-    if chain_id is not None and not CHAIN_ID.fullmatch(chain_id):
+    if not CHAIN_ID.fullmatch(chain_id):
         raise WorkflowError(
             f"chain id {chain_id[:80]!r}: expected 1 to 200 letters, digits, '_', '-' and '.'"
         )
-    chosen = chain_id or str(uuid4())
-    plan = workflow.plan(chosen)
+    plan = workflow.plan(chain_id)
     chain = NewChain(
-        chain_id=chosen,
+        chain_id=chain_id,
         chain_name=workflow.name,
         total_tasks=sum(len(stage.tasks) for stage in plan),
         stages=[stage.as_json() for stage in plan],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from db.chains import encode
 from middleware.run import current_run, cut_log
@@ -37,6 +38,10 @@ class StageContext:
     name: str
     attempt: int
     folder: Folder
+
+    def download_url(self, name: str) -> str:
+        """Where the API offers a file of the folder: a path, to be put behind the API's own address."""
+        return f"/pipeline/{quote(self.chain_id)}/files/{quote(name)}"
 
 
 def progress(

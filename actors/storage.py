@@ -89,6 +89,36 @@ class Folder:
         """Write a value as JSON (UTF-8) and return the file's URL."""
         return self.write_bytes(name, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
 
+    def sizes(self) -> dict[str, int]:
+        """The files in it and in folders of it: their names, and how many bytes each has."""
+        file_system, path = _resolve(self.url)
+        file_system.invalidate_cache()
+        root = str(path).rstrip("/") + "/"
+        found = file_system.find(path, detail=True)
+        return {name.removeprefix(root): int(file["size"]) for name, file in found.items()}
+
+    def size(self, name: str) -> int:
+        """Bytes of a file of this folder.
+
+        Raises:
+            ValueError: the name would lead out of the folder.
+            BadInput: there is no such file, or what is there lies elsewhere.
+        """
+        file_system, path = _resolve(self.url_of(name))
+        if isinstance(file_system, LocalFileSystem):
+            # A link may lead anywhere.
+            if os.path.realpath(path) != os.path.join(os.path.realpath(_resolve(self.url)[1]), name):
+                raise BadInput(f"{name}: no file of this folder")
+        else:
+            file_system.invalidate_cache()
+        try:
+            found = file_system.info(path)
+        except _UNREADABLE as error:
+            raise BadInput(f"{name}: no such file") from error
+        if found["type"] != "file":
+            raise BadInput(f"{name}: no file")
+        return int(found["size"])
+
     def changed(self) -> datetime | None:
         """When a file of it was last written (naive UTC); None where the file system does not tell."""
         file_system, path = resolve(self.url)

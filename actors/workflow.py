@@ -25,6 +25,7 @@ from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
 from middleware.pipelines import FAN_OUT, PLACE
 
 from . import application, availability, control
+from .spans import spans_of
 
 #: Task ids are made from the chain's id and the place in it, so that every process finds the same one.
 _TASKS = UUID("8c9d2f0e-54b1-4a0a-9f60-0d6a4b0f7c11")
@@ -85,24 +86,33 @@ class Parallel:
         name: shown as ``metadata.stage_name``.
         on_failure: what a member that fails for good means: ``fail`` the stage, or ``continue`` with the
             results of the others and an entry ``{"failed": name, "error": text}`` in its place.
+        weights: how much each member counts in the stage's progress; alike where None.
     """
 
     members: tuple[AnyActor | str, ...]
     name: str | None
     on_failure: str
+    weights: tuple[int, ...] | None = None
 
 
-def parallel(*members: AnyActor | str, name: str | None = None, on_failure: str = "fail") -> Parallel:
+def parallel(
+    *members: AnyActor | str,
+    name: str | None = None,
+    on_failure: str = "fail",
+    weights: Sequence[int] | None = None,
+) -> Parallel:
     """A stage of several actors that run side by side. See :class:`Parallel`.
 
     Raises:
-        WorkflowError: no members, or an unknown policy.
+        WorkflowError: no members, an unknown policy, or weights that do not fit the members.
     """
     if not members:
         raise WorkflowError("parallel() needs at least one actor")
     if on_failure not in POLICIES:
         raise WorkflowError(f"on_failure: read {on_failure!r}, expected {' or '.join(map(repr, POLICIES))}")
-    return Parallel(members, name, on_failure)
+    if weights is not None and (len(weights) != len(members) or min(weights) < 1):
+        raise WorkflowError(f"weights: read {weights!r}, expected {len(members)} numbers from 1")
+    return Parallel(members, name, on_failure, None if weights is None else tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,7 @@ class _Stage:
     actors: tuple[AnyActor, ...]
     is_parallel: bool
     policy: str
+    weights: tuple[int, ...] | None = None
 
 
 class Workflow:
@@ -123,7 +134,14 @@ class Workflow:
         stages: actors, names of declared actors, or :func:`parallel` stages, in order.
         title: one line for people.
         accepts: a JSON schema of the input, for clients and for the check at start.
+        files: kinds of uploaded files that it takes, as the API calls them (``xlsx``, ``mp4``, …); every kind
+            that the API knows unless given.
         channel: the Redis channel of its progress messages; the common one unless given.
+        spans: for each stage, from where to where it takes the run's progress (0.0 to 1.0, in order); it is
+            then told in whole percents. Unless given the stages count alike.
+        log_lines: for each stage the log line that its begin brings, and one more for the run's end.
+        make_chain_id: gives a chain its id from its input where the start names none; a suffix is added where
+            that id is taken.
         needs: modules that its stages import and ``pip install callboard`` does not bring, such as ``cv2``.
             Where one is missing the workflow is listed as unavailable, and its stages fail at once.
         extra: the extra of callboard that brings them; errors and lists name the command.
@@ -142,7 +160,11 @@ class Workflow:
         *,
         title: str = "",
         accepts: dict[str, Any] | None = None,
+        files: tuple[str, ...] | None = None,
         channel: str | None = None,
+        spans: Sequence[tuple[float, float]] | None = None,
+        log_lines: Sequence[str] | None = None,
+        make_chain_id: Callable[[Any], str] | None = None,
         needs: Sequence[str] = (),
         extra: str | None = None,
         progress_key: str | None = None,
@@ -158,11 +180,15 @@ class Workflow:
         self.name = name
         self.title = title
         self.accepts = accepts
+        self.files = files
         self.channel = channel
+        self.make_chain_id = make_chain_id
         self.needs = tuple(needs)
         self.extra = extra
         self.stages = [_check(name, declared) for declared in stages]
         _refuse_repeats(name, self.stages)
+        weights = [declared.weights for declared in self.stages]
+        self._spans = spans_of(name, weights, spans, log_lines)
         self.application = application.application_of(self.stages[0].actors[0].broker)
         self.status_keys = StatusKeys(progress_key, status_key, status_format)
         self.status_keys.check(name, self.application.board.keys.namespace)
@@ -200,6 +226,7 @@ class Workflow:
                 ],
                 parallel=declared.is_parallel,
                 policy=declared.policy,
+                span=self._spans[number - 1],
             )
             for number, declared in enumerate(self.stages, start=1)
         ]
@@ -278,7 +305,7 @@ def _check(workflow: str, declared: StageLike) -> _Stage:
     if isinstance(declared, Parallel):
         actors = tuple(_actor(workflow, member) for member in declared.members)
         name = declared.name or " + ".join(_name(actor) for actor in actors)
-        return _Stage(name, actors, True, declared.on_failure)
+        return _Stage(name, actors, True, declared.on_failure, declared.weights)
     actor = _actor(workflow, declared)
     return _Stage(_name(actor), (actor,), False, "fail")
 

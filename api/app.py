@@ -23,6 +23,7 @@ from .batches import Batch
 from .board import AsyncBoard
 from .docs import add_docs
 from .errors import add_error_handlers
+from .files import ChainFile
 from .gate import Gate, cors
 from .health import Health, Ready
 from .house import House
@@ -152,6 +153,7 @@ def _add_resources(app: App, house: House, live: LiveRuns, limits: Limits, metri
     app.add_route("/pipeline/batch/{batch_id}/statistics", StatisticsOfBatch(house))
     app.add_route("/pipeline/{chain_id}/resume", Resume(house, body_limit))
     app.add_route("/pipeline/{chain_id}/revoke", Revoke(house, body_limit))
+    app.add_route("/pipeline/{chain_id}/files/{name:path}", ChainFile(house))
     app.add_route("/api/v1/jobs/{job_id}", Job(house))
     app.add_route("/media/videos/{video_id}", Video(house))
     app.add_route("/workflows", Workflows(house))

@@ -64,7 +64,7 @@ class House:
         live = await self.board.chain(chain_id)
         if live is not None:
             state = live.state
-            percent = int(percent_done(state, len(live.plan)))
+            percent = int(percent_done(state, live.plan))
             return _view(state["status"], percent, state.get("error"), live.final)
         record = await self.record(chain_id)
         if record is None:

@@ -78,6 +78,21 @@ class RunSource:
             pipe.xrange(self._keys.messages(run_id), min=f"({last_id}", max="+", count=CHUNK)
         return [_texts(found) for found in await pipe.execute()]
 
+    async def artifacts(self, run_id: str) -> dict[str, Any] | None:
+        """What the result of a run that has succeeded names as such; None where it names nothing.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+            LedgerUnavailable: Redis does not know the run and the database does not answer.
+        """
+        text: Any = await self._client.hget(self._keys.live(run_id), "final")
+        result = json.loads(text) if text else None
+        if text is None and self._status is not None:
+            chain = await asyncio.to_thread(self._status.find, run_id)
+            result = chain.final_result if chain is not None else None
+        found = result.get("artifacts") if isinstance(result, dict) else None
+        return found if isinstance(found, dict) else None
+
     async def is_whole_after(self, run_id: str, last_id: str) -> bool:
         """Whether the stream still holds every message after that id.
 
@@ -123,7 +138,7 @@ def _reconcile(
     """What messages say, unless the board knows of an end, or of a resume, that they do not tell."""
     status = state["status"]
     end = AT_END.get(status)
-    share = round(percent_done(state, len(plan)) / 100, 4)
+    share = round(percent_done(state, plan) / 100, 4)
     if end is not None:
         same = shown == end and progress is not None
         return end, progress if same and progress is not None else share

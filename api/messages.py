@@ -50,6 +50,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "chain_not_found": ("체인을 찾을 수 없습니다", "The chain was not found"),
     "stage_not_found": ("체인에 그런 단계가 없습니다", "The chain has no such stage"),
     "stage_invalid": ("단계는 숫자여야 합니다", "A stage is a number"),
+    "file_not_found": ("파일을 찾을 수 없습니다", "The file was not found"),
     "job_not_found": ("작업을 찾을 수 없습니다", "The job was not found"),
     "video_not_found": ("비디오를 찾을 수 없습니다", "The video was not found"),
     "batch_not_found": ("배치를 찾을 수 없습니다", "The batch was not found"),

@@ -18,7 +18,8 @@ from .operations import TOKEN, Operation, operation_of
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ID = {"type": "string", "minLength": 1, "maxLength": 200}
 _HEADER = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-_FIELD = re.compile(r"{(\w+)}")
+_FIELD = re.compile(r"{(\w+)[}:]")
+_CONVERTER = re.compile(r":\w+}")
 #: Ends of paths that clients of existing systems write with a slash.
 _SLASHED = ("/api/v1/jobs/{job_id}", "/media/videos/{video_id}")
 
@@ -38,7 +39,8 @@ def document(routes: Iterable[tuple[str, object]], *, keys_needed: bool) -> dict
             if (found := operation_of(resource, method)) is not None
         }
         if operations:
-            paths[f"{template}/" if template in _SLASHED else template] = operations
+            path = _CONVERTER.sub("}", template)
+            paths[f"{path}/" if path in _SLASHED else path] = operations
     return {
         "openapi": "3.1.0",
         "info": {

@@ -22,7 +22,7 @@ from .ledger import Unanswered
 from .messages import text
 from .operations import operation
 from .places import Places
-from .uploads import Limits, Received, is_form, receive
+from .uploads import Limits, Received, check_kind, is_form, receive
 
 INITIATED_BY = "api_server"
 _KEY_LENGTH = 255
@@ -78,6 +78,7 @@ class Pipeline:
             received = await receive(req, folder, self._limits, self._house.off_loop)
             workflow = self._workflow(received.fields.get("workflow", ""))
             data = _input_of(received)
+            check_kind(received.files[0][1], workflow.files, workflow.name)
             data = await self._house.off_loop.write(self._places.check_input, data)
             data["file_path"] = received.files[0][1]
             started = keep = await self._start(workflow, data, chain_id, key)

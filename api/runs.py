@@ -28,6 +28,10 @@ RUN = {
         "state": {"type": "string", "description": "the stage's name, PENDING before it; END or FAILED"},
         "progress": {"type": "number", "minimum": 0, "maximum": 1},
         "logs": {"type": "array", "items": {"type": "string"}},
+        "artifacts": {
+            "type": "object",
+            "description": "of a run that has succeeded and whose result names some: URLs in the storage",
+        },
     },
     "required": ["run_id", "state", "progress", "logs"],
     "additionalProperties": False,
@@ -56,8 +60,13 @@ class RunState:
 
     @operation("Where a run stands: poll until END or FAILED", answers={200: RUN})
     async def on_get(self, req: Request, resp: Response, run_id: str) -> None:
-        """The run's state, progress and log lines."""
-        resp.media = (await _known(self._live, run_id)).facts()
+        """The run's state, progress and log lines; at the end also what it has made."""
+        run = await _known(self._live, run_id)
+        facts = run.facts()
+        if run.state == "END":
+            artifacts = await self._live.source.artifacts(run_id)
+            facts |= {} if artifacts is None else {"artifacts": artifacts}
+        resp.media = facts
         resp.cache_control = ["no-store"]
 
 

@@ -286,7 +286,7 @@ START_FORM: Schema = {
     "properties": {
         "workflow": {"type": "string", "minLength": 1, "maxLength": 255},
         "input": {"type": "string", "description": "JSON object; file_path is added to it"},
-        "file": {"type": "string", "format": "binary", "description": "PNG, JPEG, TIFF or PDF"},
+        "file": {"type": "string", "format": "binary", "description": "of a kind that the workflow takes"},
     },
     "required": ["workflow", "file"],
     "additionalProperties": False,

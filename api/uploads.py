@@ -17,6 +17,7 @@ from actors.storage import Folder
 from callboard.errors import CallboardError
 
 from .errors import Refusal
+from .kinds import NAMES, kind_of, names_of
 from .ledger import OffLoop
 
 R = TypeVar("R")
@@ -26,13 +27,6 @@ CHUNK = 1 << 18
 FIELD_LIMIT = 1 << 20
 #: Parts of a form that are no files, at most.
 FIELDS = 32
-_MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "png",
-    b"\xff\xd8\xff": "jpg",
-    b"II*\0": "tiff",
-    b"MM\0*": "tiff",
-    b"%PDF-": "pdf",
-}
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ async def _receive_file(
         raise Refusal(
             422,
             "file_refused",
-            f"file {number} is no PNG, JPEG, TIFF or PDF (or an empty file) by its content",
+            f"file {number} is no {names_of(None)} (or an empty file) by its content",
         )
     name = f"upload-{number}.{kind}"
     more = await part.stream.read(CHUNK)
@@ -168,9 +162,16 @@ def _count(received: Received, more: int, size: int, limits: Limits) -> None:
         raise _too_large(f"an upload has at most {limits.total} bytes")
 
 
-def kind_of(start: bytes) -> str | None:
-    """The extension of a file by its first bytes; None for a kind that we do not take."""
-    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+def check_kind(url: str, kinds: tuple[str, ...] | None, workflow: str) -> None:
+    """Refuse an upload of a kind that the workflow does not take.
+
+    Raises:
+        Refusal: 422.
+    """
+    kind = url.rpartition(".")[2]
+    if kinds is not None and kind not in kinds:
+        detail = f"{workflow} takes {names_of(kinds)}, the file is {NAMES[kind]} by its content"
+        raise Refusal(422, "file_refused", detail)
 
 
 def is_form(content_type: str | None) -> bool:

@@ -95,7 +95,8 @@ class Board:
             encode(keys) if keys else "",
         ]
         for stage in stages:
-            arguments += [encode(stage.name), len(stage.tasks) if stage.parallel else 0, stage.policy]
+            members = len(stage.tasks) if stage.parallel else 0
+            arguments += [encode(stage.name), members, stage.policy, encode(stage.span) if stage.span else ""]
         return Transition("post", self._chain_keys(chain_id), arguments)
 
     def begin(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,16 @@ class StagePlan:
         tasks: one dictionary a task: ``name``, ``task_id``, ``task_name``, ``queue_name``.
         parallel: whether the tasks are members that run side by side.
         policy: of a parallel stage whose member fails for good: ``"fail"`` or ``"continue"``.
+        span: what the stage says of its part in the run, each only where the workflow does: ``from`` and
+            ``to`` (share of the run at its begin and end, 0.0 to 1.0), ``weights`` (how much each member
+            counts), ``opening`` (the log line of its begin), ``closing`` (of the run's end).
     """
 
     name: str
     tasks: list[dict[str, str]]
     parallel: bool = False
     policy: str = "fail"
+    span: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The form that board and ledger store."""
@@ -45,6 +50,7 @@ class StagePlan:
             "parallel": self.parallel,
             "policy": self.policy,
             "tasks": self.tasks,
+            **({"span": self.span} if self.span else {}),
         }
 
 
@@ -95,11 +101,18 @@ class Begun:
     alive_for: int = 0
 
 
-def percent_done(state: Mapping[str, Any], stages: int) -> float:
-    """How much of a chain in that state is done: each of its stages counts alike."""
+def percent_done(state: Mapping[str, Any], plan: Sequence[Mapping[str, Any]]) -> float:
+    """How much of a chain in that state is done: its stages count alike unless the plan says otherwise."""
     if state["status"] == "SUCCESS":
         return 100.0
-    return float((state["current"] - 1) * 100 + state["share"]) / max(1, stages)
+    current, share = state["current"], state["share"]
+    span = plan[current - 1].get("span", {}) if plan else {}
+    if "to" not in span:
+        return float((current - 1) * 100 + share) / max(1, len(plan))
+    if state["status"] == "PENDING":
+        return 0.0
+    # As the scripts have it: whole percents.
+    return float(math.floor(100 * span["from"] + (span["to"] - span["from"]) * share + 0.5))
 
 
 def now() -> str:

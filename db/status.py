@@ -230,6 +230,8 @@ def _live_fields(record: ChainRecord, array: list[dict[str, Any]]) -> dict[str, 
             f"{number}:members": len(stage["tasks"]) if stage["parallel"] else 0,
             f"{number}:policy": stage["policy"],
         }
+        if stage.get("span"):
+            fields[f"{number}:span"] = encode(stage["span"])
     for task in record.tasks:
         if task.stage is None:
             continue

@@ -90,11 +90,14 @@ class _Stage:
     tasks: list[TaskLog | None]
     parallel: bool
     goes_on: bool
+    weights: list[int] | None = None
 
     def summary(self) -> tuple[str, int]:
         """Status and percent of the stage, as ``summarise`` in the Lua scripts has them."""
         statuses = [task.status if task else PENDING for task in self.tasks]
-        progress = sum(_progress(task) for task in self.tasks) // max(1, len(self.tasks))
+        weights = self.weights or [1] * len(self.tasks)
+        done = sum(weight * _progress(task) for weight, task in zip(weights, self.tasks, strict=True))
+        progress = done // max(1, sum(weights))
         if not self.parallel:
             return (statuses or [PENDING])[0], progress
         counts = Counter(statuses)
@@ -155,6 +158,7 @@ def _stages(record: ChainRecord) -> list[_Stage]:
                 tasks=[newest.get(index + 1 if parallel else 0) for index in range(len(planned))],
                 parallel=parallel,
                 goes_on=plan.get("policy") == "continue",
+                weights=plan.get("span", {}).get("weights"),
             )
         )
     return stages

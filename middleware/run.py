@@ -96,6 +96,9 @@ class Run:
         self.percent = self.percent if whole is None else whole
         self.reported = True
         if not self.board.progress(self.place, self.token, whole, encode(self.metadata), log):
+            with self.guard:
+                # It is told now: nobody need interrupt it while it tidies up.
+                self.interrupted = True
             raise RunLost(
                 f"stage {self.stage_name} has lost its task: revoked, or taken over by another worker"
             )

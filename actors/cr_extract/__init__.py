@@ -15,6 +15,7 @@ cr_extract = Workflow(
     "cr_extract_workflow",
     [ocr_stage, llm_stage, layout_stage, excel_stage],
     title="표 추출",
+    files=("png", "jpg", "tiff", "pdf"),
     needs=("cv2", "rapidocr", "onnxruntime", "pypdfium2", "PIL", "xlsxwriter", "httpx", "jsonschema"),
     extra="cr-extract",
     accepts={

@@ -71,6 +71,10 @@ local first = chain.state.status == "PENDING"
 if first then
     chain.state.status, chain.state.started = "STARTED", now
 end
-show(chain_id, chain, of, task, now, ARGV[9], 0, "", {}, first)
+local line = ""
+if of.span.opening and chain.state.opened ~= of.number then
+    chain.state.opened, line = of.number, quoted(of.span.opening)
+end
+show(chain_id, chain, of, task, now, ARGV[9], 0, line, {}, first)
 
 return verdict()

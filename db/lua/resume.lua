@@ -33,7 +33,7 @@ if letter ~= "" then
 end
 chain.state = state
 state.status, state.current = "STARTED", first
-state.finished, state.error, state.published = nil, nil, nil
+state.finished, state.error, state.published, state.opened = nil, nil, nil, nil
 redis.call("HDEL", live, "final")
 redis.call("PERSIST", live)
 redis.call("PERSIST", messages)

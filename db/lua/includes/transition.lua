@@ -6,9 +6,11 @@
 --   facts plan                      JSON, as start wrote it; facts goes into each event as it is
 --   id created channel stages       single facts that scripts need; id: the chain's, as a JSON string
 --   S:title S:members S:policy      of a stage: JSON string, number of members or 0, "fail" | "continue"
+--   S:span                          JSON of a stage that says more of itself, see StagePlan.span in db/chains.py
 --   state                           JSON object: the chain, see NEW_STATE (share: percent of the current
 --                                   stage), and started finished error published (the state and percent
---                                   last told), fence (the token of what was restored); moments are strings
+--                                   last told), opened (the stage whose opening line was told last), fence (the
+--                                   token of what was restored); moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
 --                                   finished worker task actor metadata error; delivery: the
 --                                   begin that took it, as its worker numbers them; deaths: how many workers
@@ -46,17 +48,18 @@ local function read(stage, member)
     local key = tostring(stage)
     local place = key .. "." .. member
     local found = redis.call("HMGET", live, "state", "facts", "created", "channel", "stages", "id",
-        "array", key .. ":title", key .. ":members", place, "keys")
+        "array", key .. ":title", key .. ":members", place, key .. ":span", "keys")
     if not found[1] then
         return nil
     end
     local chain = {
         state = cjson.decode(found[1]), facts = found[2] or "", created = found[3] or "", channel = found[4],
         stages = tonumber(found[5]) or 1, id = found[6],
-        array = found[7], keys = found[11],
+        array = found[7], keys = found[12],
     }
     local of = {
         number = tonumber(stage), key = key, title = found[8], members = tonumber(found[9]) or 0,
+        span = found[11] and cjson.decode(found[11]) or {},
     }
     if of.members > 0 then
         of.policy = redis.call("HGET", live, key .. ":policy")
@@ -90,11 +93,12 @@ local function tally(tasks)
     return counts
 end
 
--- One status and one progress for the members of a parallel stage.
-local function summarise(tasks, policy)
-    local counts, sum = tally(tasks), 0
-    for _, task in ipairs(tasks) do
-        sum = sum + (task.progress or 0)
+-- One status and one progress for the members of a parallel stage. `weights`: how much each member counts.
+local function summarise(tasks, policy, weights)
+    local counts, sum, weight_sum = tally(tasks), 0, 0
+    for member, task in ipairs(tasks) do
+        local weight = weights and weights[member] or 1
+        sum, weight_sum = sum + weight * (task.progress or 0), weight_sum + weight
     end
     local all_ended, status = counts.ended == #tasks, "PENDING"
     if counts.FAILURE > 0 and (policy ~= "continue" or (all_ended and counts.SUCCESS == 0)) then
@@ -110,7 +114,7 @@ local function summarise(tasks, policy)
     elseif counts.RETRY > 0 then
         status = "RETRY"
     end
-    return status, math.floor(sum / #tasks)
+    return status, math.floor(sum / weight_sum)
 end
 
 local function planned_tasks(stage)
@@ -137,7 +141,7 @@ local function entry_of(chain, of, task, now)
         if tonumber(task.member) > 0 then
             tasks[tonumber(task.member)] = task
         end
-        status, progress = summarise(tasks, of.policy)
+        status, progress = summarise(tasks, of.policy, of.span.weights)
         more = more .. members_json(of.number, tasks)
     end
     return '{"chain_id":' .. chain.id .. ',"stage":' .. of.key .. ',"status":"'
@@ -172,10 +176,19 @@ end
 -- Clients poll until END or FAILED, so a revoked chain reads FAILED to them.
 local AT_END = {SUCCESS = '"END"', FAILURE = '"FAILED"', REVOKED = '"FAILED"'}
 
--- Percent of the whole chain: each stage counts alike.
-local function percent_of(chain)
-    local state = chain.state
-    return state.status == "SUCCESS" and 100 or ((state.current - 1) * 100 + state.share) / chain.stages
+-- Percent of the whole chain. Stages count alike unless they say from where to where each takes the run.
+local function percent_of(chain, of)
+    local state, span = chain.state, of.span
+    if state.status == "SUCCESS" then
+        return 100
+    elseif not span.to then
+        return ((state.current - 1) * 100 + state.share) / chain.stages
+    elseif state.current > of.number then
+        return math.floor(span.to * 100 + 0.5)
+    elseif state.current < of.number then
+        span = cjson.decode(redis.call("HGET", live, whole(state.current) .. ":span"))
+    end
+    return math.floor(100 * span.from + (span.to - span.from) * state.share + 0.5)
 end
 
 -- Writes the keys by which readers of existing systems see the chain, which has some.
@@ -185,7 +198,7 @@ local function tell_readers(chain, of, now, ttl, final_ttl, final)
     local ended = TERMINAL[state.status]
     local text = '"status":' .. quoted(keys.words[state.status])
     if keys.progress then
-        redis.call("SET", keys.progress, '{"progress":' .. whole(percent_of(chain)) .. "," .. text
+        redis.call("SET", keys.progress, '{"progress":' .. whole(percent_of(chain, of)) .. "," .. text
             .. ',"step":' .. of.title .. ',"updated_at":' .. now .. "}", "EX", ended and final_ttl or ttl)
     end
     if not keys.status then
@@ -212,7 +225,10 @@ end
 -- Sends a progress message when the state changed, a whole percent was made, or there is a log line.
 local function publish(chain, of, log)
     local state = chain.state
-    local percent = percent_of(chain)
+    local percent = percent_of(chain, of)
+    if state.status == "SUCCESS" and log == "" and of.span.closing then
+        log = quoted(of.span.closing)
+    end
     local shown = AT_END[state.status] or of.title
     local mark = (AT_END[state.status] and state.status or of.key) .. " " .. whole(percent)
     if mark == state.published and log == "" then

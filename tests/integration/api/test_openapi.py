@@ -26,6 +26,7 @@ ROWS = {
     "/pipeline/history": {"get"},
     "/pipeline/{chain_id}/resume": {"post"},
     "/pipeline/{chain_id}/revoke": {"post"},
+    "/pipeline/{chain_id}/files/{name}": {"get"},
     "/pipeline/batch": {"get", "post"},
     "/pipeline/batch/{batch_id}": {"get"},
     "/pipeline/batch/{batch_id}/retry-failed": {"post"},

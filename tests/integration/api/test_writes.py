@@ -12,7 +12,7 @@ import requests
 from api_server import PNG, Api, error_of
 from dramatiq import Worker
 
-from api.uploads import kind_of
+from api.kinds import kind_of
 
 Work = Callable[..., Worker]
 Serve = Callable[..., Api]
