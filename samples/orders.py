@@ -17,13 +17,28 @@ import xlsxwriter
 HEADINGS = ["주문번호", "고객명", "전화번호", "이메일", "수량", "단가", "주문일", "배송", "회원"]
 #: What the columns are to hold, as options of ``excel_workflow``.
 COLUMNS: list[dict[str, Any]] = [
-    {"name": "주문번호", "field": "order", "type": "text", "required": True, "unique": True, "min": 6, "max": 8},
+    {
+        "name": "주문번호",
+        "field": "order",
+        "type": "text",
+        "required": True,
+        "unique": True,
+        "min": 6,
+        "max": 8,
+    },
     {"name": "고객명", "field": "customer", "type": "text", "required": True},
     {"name": "전화번호", "field": "phone", "type": "phone", "required": True},
     {"name": "이메일", "field": "email", "type": "email"},
     {"name": "수량", "field": "quantity", "type": "integer", "required": True, "min": 1, "max": 999},
     {"name": "단가", "field": "price", "type": "number", "required": True, "min": 0},
-    {"name": "주문일", "field": "ordered", "type": "date", "required": True, "min": "2025-01-01", "max": "2025-12-31"},
+    {
+        "name": "주문일",
+        "field": "ordered",
+        "type": "date",
+        "required": True,
+        "min": "2025-01-01",
+        "max": "2025-12-31",
+    },
     {"name": "배송", "field": "shipping", "type": "text", "choices": ["택배", "퀵", "방문"]},
     {"name": "회원", "field": "member", "type": "boolean"},
 ]

@@ -16,7 +16,9 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _QUESTION = re.compile(
-    r"방법|이유|왜|어떻게|비결|하는 법|팁|\b(how|why|what|tips?|guide|ways?)\b", re.IGNORECASE
+    r"방법|이유|왜 |어떻게|비결|하는 법|팁"
+    r"|\b(how (to|do|does|can|is|are)|why|what (is|are|makes)|tips?|guide|ways? to)\b",
+    re.IGNORECASE,
 )
 
 
