@@ -30,7 +30,7 @@ def _sun(canvas: Canvas, palette: Palette, random: Random, height: float) -> Poi
     side = float(random.choice([0.22, 0.78]))
     centre = (side + float(random.uniform(-0.04, 0.04)), height)
     canvas.glow(centre, 0.75, palette.light, 0.55)
-    canvas.ellipse(centre, (0.13, 0.13), mixed(palette.light, palette.accents[0], 0.12))
+    canvas.ellipse(centre, (0.13, 0.13), mixed(palette.light, (255, 214, 130), 0.3))
     return centre
 
 
