@@ -29,11 +29,13 @@ def draw_scene(scene: Mapping[str, Any], width: int, height: int) -> bytes:
     """The picture of a scene of the layout, as PNG; ``width`` and ``height`` are the frame's."""
     canvas = Canvas(even(width * ROOM), even(height * ROOM))
     random = np.random.default_rng(scene["seed"])
-    palettes = PALETTES[scene["mood"]]
-    palette = palettes[int(random.integers(len(palettes)))]
     text = f"{scene['visual']} {scene['narration']}"
+    place = named(text, scenery.WORDS, "rings")[0]
+    # No rain falls from a sunny sky.
+    palettes = PALETTES["tense" if place == "rain" else scene["mood"]]
+    palette = palettes[int(random.integers(len(palettes)))]
     canvas.gradient(palette.sky)
-    scenery.PAINTERS[named(text, scenery.WORDS, "rings")[0]](canvas, palette, random)
+    scenery.PAINTERS[place](canvas, palette, random)
     figures = named(text, motifs.WORDS, "star")
     figure = motifs.PAINTERS[figures[(scene["number"] - 1) % len(figures)]]
     size = _FIGURE_SIZE * float(random.uniform(0.92, 1.08))

@@ -66,19 +66,24 @@ def space(canvas: Canvas, palette: Palette, random: Random) -> None:
         canvas.star(centre, float(random.uniform(0.014, 0.03)), 4, palette.light, 0.16)
     centre = (float(random.choice([0.16, 0.84])), float(random.uniform(0.72, 0.86)))
     canvas.glow(centre, 0.48, palette.accents[0], 0.35)
+    canvas.line(_orbit(canvas, centre, 180, 360), 0.014, palette.accents[1], 0.6)
     canvas.ellipse(centre, (0.2, 0.2), palette.land[0])
     canvas.ellipse(
         centre, (0.165, 0.165), mixed(palette.land[0], palette.accents[0], 0.5), 0.8, (-0.03, -0.03)
     )
-    turn = [math.radians(angle) for angle in range(-8, 189, 4)]
-    ring = [
+    canvas.line(_orbit(canvas, centre, 0, 180), 0.014, palette.accents[1], 0.95)
+
+
+def _orbit(canvas: Canvas, centre: Point, start: int, end: int) -> list[Point]:
+    """A part of a tilted ring, from one angle to another."""
+    angles = [math.radians(angle) for angle in range(start, end + 1, 4)]
+    return [
         (
-            centre[0] + 0.33 * math.cos(a) * canvas.unit / canvas.width,
-            centre[1] + (0.08 * math.sin(a) - 0.07 * math.cos(a)) * canvas.unit / canvas.height,
+            centre[0] + 0.33 * math.cos(angle) * canvas.unit / canvas.width,
+            centre[1] + (0.08 * math.sin(angle) - 0.07 * math.cos(angle)) * canvas.unit / canvas.height,
         )
-        for a in turn
+        for angle in angles
     ]
-    canvas.line(ring, 0.014, palette.accents[1], 0.9)
 
 
 def mountain(canvas: Canvas, palette: Palette, random: Random) -> None:
