@@ -17,7 +17,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "dog": ("강아지", "멍멍", "반려견", "dog", "puppy"),
     "rocket": ("로켓", "우주선", "우주여행", "발사", "rocket", "spaceship", "launch"),
     "robot": ("로봇", "인공지능", "기계", "robot", "machine", "computer"),
-    "bird": ("새 ", "참새", "비행", "철새", "bird", "fly", "wing"),
+    "bird": ("새", "참새", "비행", "철새", "bird", "fly", "wing"),
     "fish": ("물고기", "고래", "상어", "fish", "whale", "shark"),
     "house": ("집", "마을", "건축", "house", "home", "village"),
     "book": ("책", "공부", "독서", "학교", "book", "read", "study", "school", "learn"),

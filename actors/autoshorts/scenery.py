@@ -15,8 +15,20 @@ Painter = Callable[[Canvas, Palette, Random], None]
 
 #: Words (Korean and English) that call for a scenery, by the name of its painter.
 WORDS: dict[str, tuple[str, ...]] = {
-    "space": ("우주", "별", "은하", "행성", "space", "star", "galaxy", "planet", "cosmic", "universe"),
-    "rain": ("비바람", "비 ", "폭풍", "장마", "rain", "storm"),
+    "space": (
+        "우주",
+        "별",
+        "별빛",
+        "은하",
+        "행성",
+        "space",
+        "star",
+        "galaxy",
+        "planet",
+        "cosmic",
+        "universe",
+    ),
+    "rain": ("비바람", "비", "폭풍", "장마", "rain", "storm"),
     "city": ("도시", "거리", "빌딩", "야경", "서울", "city", "street", "town", "urban", "office", "work"),
     "forest": ("숲", "나무", "정글", "forest", "wood", "tree", "jungle", "garden"),
     "sea": ("바다", "파도", "섬", "항해", "해변", "sea", "ocean", "wave", "beach", "island", "sail"),
