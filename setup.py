@@ -17,8 +17,8 @@ CR_EXTRACT = [
     "jsonschema>=4.23",
     "xlsxwriter>=3.2",
 ]
-# It brings an ffmpeg.
-MEDIA = ["imageio-ffmpeg>=0.6"]
+# It brings an ffmpeg; that of 0.7 crashes when it reads HLS.
+MEDIA = ["imageio-ffmpeg>=0.8"]
 AUTOSHORTS = [
     "imageio-ffmpeg>=0.6",
     # eSpeak NG, with its voices (GPL-3.0 or later, run as a process of its own).

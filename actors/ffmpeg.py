@@ -196,7 +196,12 @@ def scratch_folder() -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:
+            # As in _bury.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _remove_left_behind() -> None:

@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from callboard.errors import BadInput
 
-from .topics import SEED, Assignment, LatentSpace, Report, sample
+from .topics import SEED, Assignment, LatentSpace, Report, calm_threads, sample
 
 #: Labelled texts that a class needs, and that are learnt from at most.
 FEWEST = 5
@@ -60,6 +60,7 @@ def find_classes(
             f"options.task: classes need two labels or more with {FEWEST} examples each, "
             f"found {', '.join(names) or 'none'}"
         )
+    calm_threads()
     number = {name: place for place, name in enumerate(names)}
     known = np.array([number.get(label or "", -1) for label in labels])
     rows = sample(np.flatnonzero(usable & (known >= 0)), LEARNT_FROM)

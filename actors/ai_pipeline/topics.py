@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import adjusted_rand_score, silhouette_score
+from threadpoolctl import threadpool_limits
 
 #: Of everything that draws lots here.
 SEED = 20_251_105
@@ -75,6 +76,15 @@ class LatentSpace:
         return unit(self._svd.transform(features)[:, :dimensions])
 
 
+def calm_threads() -> None:
+    """Let the libraries compute with one thread each.
+
+    A worker has threads of its own, and theirs spin while they wait for one another: on two busy cores the
+    same topics took forty times as long.
+    """
+    threadpool_limits(limits=1)
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows scaled to length one; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -100,6 +110,7 @@ def find_topics(
         size: texts of a slice.
         report: told the share of the work (0 to 1) and what is being done.
     """
+    calm_threads()
     rows = sample(np.flatnonzero(usable), LEARNT_FROM)
     report(0.02, "SVD")
     space = LatentSpace(features, rows, 2 * (wanted or MOST_TRIED))
@@ -110,7 +121,7 @@ def find_topics(
     count = max(1, min(count, len(rows)))
     report(0.6, "k-means")
     learnt = space.place(features[rows], 2 * count)
-    means = KMeans(count, n_init=10, random_state=SEED).fit(learnt)
+    means = _means(count, learnt, 10)
     centres = unit(means.cluster_centers_)
     facts["explained"] = round(float(np.square(learnt @ centres.T).max(axis=1).mean()), 4)
     groups, shares, places = [], [], []
@@ -147,7 +158,7 @@ def _choose(space: np.ndarray, report: Report) -> tuple[int, dict[str, float]]:
     scores: dict[str, float] = {}
     for count in range(2, most + 1):
         own = unit(space[:, : 2 * count])
-        groups = KMeans(count, n_init=4, random_state=SEED).fit_predict(common)
+        groups = _means(count, common, 4).predict(common)
         if len(set(groups)) < 2:
             break
         separation = silhouette_score(common, groups, sample_size=min(1500, len(common)), random_state=SEED)
@@ -155,13 +166,19 @@ def _choose(space: np.ndarray, report: Report) -> tuple[int, dict[str, float]]:
         for _ in range(_HALVINGS):
             order = chance.permutation(len(own))
             halves = order[: len(own) // 2], order[len(own) // 2 :]
-            both = [KMeans(count, n_init=2, random_state=SEED).fit(own[half]).predict(own) for half in halves]
+            both = [_means(count, own[half], 2).predict(own) for half in halves]
             agreements.append(adjusted_rand_score(*both))
         scores[str(count)] = round(float(max(separation, 0.0) * np.mean(agreements)), 4)
         report(0.05 + 0.55 * (count - 1) / max(1, most - 1), f"{count} topics")
     if not scores:
         return min(2, max(1, len(space))), scores
     return int(max(scores, key=lambda count: scores[count])), scores
+
+
+def _means(count: int, space: np.ndarray, starts: int) -> KMeans:
+    """k-means with so many centres, or as many as there are different places."""
+    places = len(np.unique(np.round(space, 4), axis=0))
+    return KMeans(max(1, min(count, places)), n_init=starts, random_state=SEED).fit(space)
 
 
 def _largest_first(found: Assignment) -> Assignment:

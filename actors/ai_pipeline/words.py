@@ -15,6 +15,8 @@ from functools import lru_cache
 
 #: Different words that are counted; what comes later is split by rule alone.
 MOST_WORDS = 1_000_000
+# What stands behind a figure or a Latin word is mostly a counter or a particle: 3개, GPU가.
+_GLUED = re.compile(r"(?<=[0-9a-z])[가-힣]+")
 _WORD = re.compile(r"[가-힣]+|[a-z][a-z'’]*[a-z]|[a-z]")
 
 # Particles, by what the sound before them must be: a consonant, a vowel, or either.
@@ -96,7 +98,11 @@ _LONGEST_RULE = max(map(len, _RULES))
 
 def raw_words(text: str) -> list[str]:
     """The runs of Korean syllables and of Latin letters, in lower case; figures and signs are no words."""
-    return _WORD.findall(text.lower())
+    return _WORD.findall(_GLUED.sub(_unglue, text.lower()))
+
+
+def _unglue(match: re.Match[str]) -> str:
+    return " " if len(match[0]) == 1 or match[0] in _RULES else f" {match[0]}"
 
 
 class Stems:

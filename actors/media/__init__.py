@@ -19,6 +19,7 @@ media = Workflow(
     title="동영상 인코딩",
     # Nearly all of the time goes into the encoding.
     spans=[(0.0, 0.02), (0.02, 0.97), (0.97, 0.99), (0.99, 1.0)],
+    files=("mp4", "mov", "mkv", "webm"),
     needs=("imageio_ffmpeg",),
     extra="media",
     progress_key="job:video:{chain_id}:progress",
