@@ -43,8 +43,8 @@ def test_what_is_no_video_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("video_filter", "sound", "failed"),
     [
-        ("null", "sine=frequency=440:duration=2,volume=-3dB", []),
-        ("drawbox=c=black:t=fill:enable='between(t,0.5,1.4)'", "sine=duration=2,volume=-3dB", ["black"]),
+        ("null", "sine=frequency=440:duration=2,volume=6dB", []),
+        ("drawbox=c=black:t=fill:enable='between(t,0.5,1.4)'", "sine=duration=2,volume=6dB", ["black"]),
         ("null", "sine=frequency=440:duration=2,volume=-40dB", ["loudness"]),
         ("null", "sine=frequency=440:duration=2,volume=30dB", ["loudness", "peak"]),
     ],
