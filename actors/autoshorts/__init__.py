@@ -36,6 +36,7 @@ autoshorts = Workflow(
     needs=("PIL", "numpy", "httpx", "imageio_ffmpeg", "espeakng_loader"),
     extra="autoshorts",
     accepts=ACCEPTS,
+    files=("csv", "jsonl"),
     channel=CHANNEL,
     spans=SPANS,
     log_lines=LOG_LINES,

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 Colour = tuple[int, int, int]
 
+#: Of eyes and wheels.
+INK: Colour = (28, 24, 44)
+
 
 @dataclass(frozen=True)
 class Palette:

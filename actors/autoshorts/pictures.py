@@ -29,11 +29,13 @@ def draw_scene(scene: Mapping[str, Any], width: int, height: int) -> bytes:
     """The picture of a scene of the layout, as PNG; ``width`` and ``height`` are the frame's."""
     canvas = Canvas(even(width * ROOM), even(height * ROOM))
     random = np.random.default_rng(scene["seed"])
-    palettes = PALETTES[scene["mood"]]
-    palette = palettes[int(random.integers(len(palettes)))]
     text = f"{scene['visual']} {scene['narration']}"
+    place = named(text, scenery.WORDS, "rings")[0]
+    # No rain falls from a sunny sky.
+    palettes = PALETTES["tense" if place == "rain" else scene["mood"]]
+    palette = palettes[int(random.integers(len(palettes)))]
     canvas.gradient(palette.sky)
-    scenery.PAINTERS[named(text, scenery.WORDS, "rings")[0]](canvas, palette, random)
+    scenery.PAINTERS[place](canvas, palette, random)
     figures = named(text, motifs.WORDS, "star")
     figure = motifs.PAINTERS[figures[(scene["number"] - 1) % len(figures)]]
     size = _FIGURE_SIZE * float(random.uniform(0.92, 1.08))
@@ -55,7 +57,7 @@ def draw_words(scene: Mapping[str, Any], width: int, height: int) -> bytes:
 
 
 def named(text: str, words: Mapping[str, tuple[str, ...]], otherwise: str) -> list[str]:
-    """The names whose words are in a text, in their order there; an English word counts as a whole."""
+    """The names whose words are in a text, in their order there; a short word counts as a whole."""
     lowered = f"{text.lower()} "
     places = {
         name: [place for word in known if (place := _place(word, lowered)) >= 0]
@@ -167,9 +169,14 @@ def _font(size: float) -> ImageFont.FreeTypeFont:
 
 
 def _place(word: str, text: str) -> int:
-    if not word.isascii():
-        return text.find(word)
-    found = re.search(rf"\b{word}(s|es|ing|ed)?\b", text)
+    if word.isascii():
+        pattern = rf"\b{word}(s|es|ing|ed)?\b"
+    elif len(word) == 1:
+        # A syllable of another word is no word: 책 is not in 산책.
+        pattern = rf"(?<![가-힣]){word}(?=[^가-힣]|$|[은는이가을를의에도로와과만])"
+    else:
+        pattern = word
+    found = re.search(pattern, text)
     return found.start() if found else -1
 
 

@@ -15,8 +15,20 @@ Painter = Callable[[Canvas, Palette, Random], None]
 
 #: Words (Korean and English) that call for a scenery, by the name of its painter.
 WORDS: dict[str, tuple[str, ...]] = {
-    "space": ("우주", "별", "은하", "행성", "space", "star", "galaxy", "planet", "cosmic", "universe"),
-    "rain": ("비바람", "비 ", "폭풍", "장마", "rain", "storm"),
+    "space": (
+        "우주",
+        "별",
+        "별빛",
+        "은하",
+        "행성",
+        "space",
+        "star",
+        "galaxy",
+        "planet",
+        "cosmic",
+        "universe",
+    ),
+    "rain": ("비바람", "비", "폭풍", "장마", "rain", "storm"),
     "city": ("도시", "거리", "빌딩", "야경", "서울", "city", "street", "town", "urban", "office", "work"),
     "forest": ("숲", "나무", "정글", "forest", "wood", "tree", "jungle", "garden"),
     "sea": ("바다", "파도", "섬", "항해", "해변", "sea", "ocean", "wave", "beach", "island", "sail"),
@@ -30,7 +42,7 @@ def _sun(canvas: Canvas, palette: Palette, random: Random, height: float) -> Poi
     side = float(random.choice([0.22, 0.78]))
     centre = (side + float(random.uniform(-0.04, 0.04)), height)
     canvas.glow(centre, 0.75, palette.light, 0.55)
-    canvas.ellipse(centre, (0.13, 0.13), mixed(palette.light, palette.accents[0], 0.12))
+    canvas.ellipse(centre, (0.13, 0.13), mixed(palette.light, (255, 214, 130), 0.3))
     return centre
 
 
@@ -66,19 +78,24 @@ def space(canvas: Canvas, palette: Palette, random: Random) -> None:
         canvas.star(centre, float(random.uniform(0.014, 0.03)), 4, palette.light, 0.16)
     centre = (float(random.choice([0.16, 0.84])), float(random.uniform(0.72, 0.86)))
     canvas.glow(centre, 0.48, palette.accents[0], 0.35)
+    canvas.line(_orbit(canvas, centre, 180, 360), 0.014, palette.accents[1], 0.6)
     canvas.ellipse(centre, (0.2, 0.2), palette.land[0])
     canvas.ellipse(
         centre, (0.165, 0.165), mixed(palette.land[0], palette.accents[0], 0.5), 0.8, (-0.03, -0.03)
     )
-    turn = [math.radians(angle) for angle in range(-8, 189, 4)]
-    ring = [
+    canvas.line(_orbit(canvas, centre, 0, 180), 0.014, palette.accents[1], 0.95)
+
+
+def _orbit(canvas: Canvas, centre: Point, start: int, end: int) -> list[Point]:
+    """A part of a tilted ring, from one angle to another."""
+    angles = [math.radians(angle) for angle in range(start, end + 1, 4)]
+    return [
         (
-            centre[0] + 0.33 * math.cos(a) * canvas.unit / canvas.width,
-            centre[1] + (0.08 * math.sin(a) - 0.07 * math.cos(a)) * canvas.unit / canvas.height,
+            centre[0] + 0.33 * math.cos(angle) * canvas.unit / canvas.width,
+            centre[1] + (0.08 * math.sin(angle) - 0.07 * math.cos(angle)) * canvas.unit / canvas.height,
         )
-        for a in turn
+        for angle in angles
     ]
-    canvas.line(ring, 0.014, palette.accents[1], 0.9)
 
 
 def mountain(canvas: Canvas, palette: Palette, random: Random) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Any
 
+from actors.storage import local_copy
 from callboard.errors import BadInput
 
 LANGUAGES = ("ko", "en")
@@ -16,12 +19,36 @@ SCENES = (1, 8)
 SECONDS = (1.0, 20.0)
 SIDES = (96, 1920)
 PROMPT_LENGTH = 1000
+#: Of a file with a prompt.
+FILE_BYTES = 16_384
 #: Letters of the prompt in a run's id.
 SLUG_LENGTH = 40
 
 _HANGUL = re.compile(r"[가-힣]")
 _SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
 
+_SPEC: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "scenes": {"type": "integer", "minimum": SCENES[0], "maximum": SCENES[1], "default": 4},
+        "language": {"enum": list(LANGUAGES), "description": "the prompt's unless given"},
+        "size": {
+            "type": "string",
+            "pattern": "^[0-9]{2,4}x[0-9]{2,4}$",
+            "default": "720x1280",
+            "description": f"width and height, even, {SIDES[0]} to {SIDES[1]} pixels each",
+        },
+        "scene_seconds": {
+            "type": "number",
+            "minimum": SECONDS[0],
+            "maximum": SECONDS[1],
+            "default": 4,
+            "description": "of a scene at least; it lasts for as long as its narration",
+        },
+        "engine": {"enum": list(ENGINES), "default": "auto"},
+    },
+    "additionalProperties": False,
+}
 ACCEPTS: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -31,30 +58,15 @@ ACCEPTS: dict[str, Any] = {
             "maxLength": PROMPT_LENGTH,
             "description": "what the short is about, in Korean or English",
         },
-        "spec": {
-            "type": "object",
-            "properties": {
-                "scenes": {"type": "integer", "minimum": SCENES[0], "maximum": SCENES[1], "default": 4},
-                "language": {"enum": list(LANGUAGES), "description": "the prompt's unless given"},
-                "size": {
-                    "type": "string",
-                    "pattern": "^[0-9]{2,4}x[0-9]{2,4}$",
-                    "default": "720x1280",
-                    "description": f"width and height, even, {SIDES[0]} to {SIDES[1]} pixels each",
-                },
-                "scene_seconds": {
-                    "type": "number",
-                    "minimum": SECONDS[0],
-                    "maximum": SECONDS[1],
-                    "default": 4,
-                    "description": "of a scene at least; it lasts for as long as its narration",
-                },
-                "engine": {"enum": list(ENGINES), "default": "auto"},
-            },
-            "additionalProperties": False,
+        "spec": _SPEC,
+        "file_path": {
+            "type": "string",
+            "minLength": 1,
+            "description": "instead of a prompt: a text file with it, or JSON with prompt and spec",
         },
+        "options": {**_SPEC, "description": "of all files of a batch; the spec in a file goes before it"},
     },
-    "required": ["prompt"],
+    "anyOf": [{"required": ["prompt"]}, {"required": ["file_path"]}],
 }
 
 
@@ -88,12 +100,14 @@ class Spec:
         """
         if not isinstance(data, dict):
             raise BadInput(f"input: read {data!r:.80}, expected an object with a prompt")
+        if data.get("prompt") is None and data.get("file_path") is not None:
+            data = _from_file(data)
         prompt, given = data.get("prompt"), data.get("spec") or {}
         if not isinstance(prompt, str) or not prompt.strip() or len(prompt) > PROMPT_LENGTH:
             raise BadInput(f"prompt: read {prompt!r:.80}, expected a text of 1 to {PROMPT_LENGTH} characters")
         if not isinstance(given, dict):
             raise BadInput(f"spec: read {given!r:.80}, expected an object")
-        known = ACCEPTS["properties"]["spec"]["properties"]
+        known = _SPEC["properties"]
         if unknown := sorted(set(given) - set(known)):
             raise BadInput(f"spec: read {', '.join(unknown)[:80]}, expected some of {', '.join(known)}")
         prompt = " ".join(unicodedata.normalize("NFC", prompt).split())
@@ -116,10 +130,34 @@ def language_of(text: str) -> str:
 
 def run_id(data: Any) -> str:
     """The id of a run: minute (local time) and prompt, such as ``20251105_1430_우주여행고양이``."""
-    prompt = data.get("prompt") if isinstance(data, dict) else None
+    given = data if isinstance(data, dict) else {}
+    prompt = given.get("prompt") or PurePosixPath(str(given.get("file_path") or "")).stem
     text = unicodedata.normalize("NFC", prompt) if isinstance(prompt, str) else ""
     slug = re.sub(r"[\W_]+", "", text)[:SLUG_LENGTH] or "short"
     return f"{datetime.now():%Y%m%d_%H%M}_{slug}"
+
+
+def _from_file(data: dict[str, Any]) -> dict[str, Any]:
+    path, options = data["file_path"], data.get("options") or {}
+    if not isinstance(path, str) or not isinstance(options, dict):
+        raise BadInput("file_path: expected a path or a storage URL, and options an object")
+    with local_copy(path) as copy:
+        if copy.stat().st_size > FILE_BYTES:
+            raise BadInput(f"{path}: a prompt's file has at most {FILE_BYTES} bytes")
+        try:
+            text = copy.read_text("utf-8-sig")
+        except UnicodeDecodeError:
+            raise BadInput(f"{path}: no text in UTF-8") from None
+    if not text.lstrip().startswith("{"):
+        return {"prompt": text.strip(), "spec": {**options, **(data.get("spec") or {})}}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"{path}: neither a prompt nor JSON ({error})") from None
+    spec = found.get("spec") or {}
+    if not isinstance(spec, dict):
+        raise BadInput(f"{path}: spec: read {spec!r:.80}, expected an object")
+    return {"prompt": found.get("prompt"), "spec": {**options, **spec, **(data.get("spec") or {})}}
 
 
 def _number(field: str, value: Any, low: float, high: float, *, whole: bool = False) -> float:

@@ -45,7 +45,7 @@ def plot_stage(data: dict[str, Any]) -> dict[str, Any]:
     """Write the plot: a CSV of scenes, and from it the layout that all else is made from.
 
     Args:
-        data: ``prompt`` and ``spec``, see :data:`actors.autoshorts.spec.ACCEPTS`.
+        data: ``prompt`` and ``spec``, or ``file_path``, see :data:`actors.autoshorts.spec.ACCEPTS`.
 
     Returns:
         The input with ``engine`` (``llm`` or ``templates``), ``csv_url`` and ``layout_url`` (JSON).
@@ -211,7 +211,9 @@ def qa_stage(document: dict[str, Any]) -> dict[str, Any]:
     with local_copy(document["video_url"]) as path:
         checks = check_streams(path, layout["width"], layout["height"], seconds)
         progress(20, log="QA: 영상 파일 확인 완료")
-        checks += check_content(path, seconds, lambda percent: _report(20 + 0.7 * percent))
+        # Without picture and sound there is nothing to look at.
+        if all(check.passed for check in checks):
+            checks += check_content(path, seconds, lambda percent: _report(20 + 0.7 * percent))
         size = path.stat().st_size
     progress(95, log="QA: 화면과 소리 확인 완료")
     report = as_report(checks, {"video_url": document["video_url"], "bytes": size})

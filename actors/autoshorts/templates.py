@@ -16,7 +16,9 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _QUESTION = re.compile(
-    r"방법|이유|왜|어떻게|비결|하는 법|팁|\b(how|why|what|tips?|guide|ways?)\b", re.IGNORECASE
+    r"방법|이유|왜 |어떻게|비결|하는 법|팁"
+    r"|\b(how (to|do|does|can|is|are)|why|what (is|are|makes)|tips?|guide|ways? to)\b",
+    re.IGNORECASE,
 )
 
 
@@ -37,7 +39,7 @@ class Beat:
 # {s}: the subject; {s은}, {s을}, {s이}, {s과}: with the particle that its last syllable asks for.
 _STORY_KO = (
     Beat("이야기의 시작", "오늘의 주인공, {s을} 소개합니다.", "해돋이 언덕", "warm", anywhere=True),
-    Beat("길을 나서다", "어느 맑은 아침, {s은} 먼 길을 떠났습니다.", "산길", "bright", anywhere=True),
+    Beat("길을 나서다", "어느 날 아침, {s은} 먼 길을 떠났습니다.", "산길", "bright", anywhere=True),
     Beat("낯선 세상", "처음 보는 도시의 불빛이 반짝였습니다.", "밤 도시", "wonder"),
     Beat("거센 파도", "하지만 거센 비바람이 앞을 막아섰습니다.", "비 바다", "tense"),
     Beat("깊은 숲", "조용한 숲에서 잠시 숨을 골랐습니다.", "숲", "calm"),
@@ -47,7 +49,7 @@ _STORY_KO = (
 )
 _STORY_EN = (
     Beat("Once upon a time", "Meet the hero of today: {s}.", "sunrise hill", "warm", anywhere=True),
-    Beat("Setting out", "One clear morning the journey began.", "mountain road", "bright", anywhere=True),
+    Beat("Setting out", "One morning the journey began.", "mountain road", "bright", anywhere=True),
     Beat("A strange place", "Lights of an unknown city shone all around.", "night city", "wonder"),
     Beat("The storm", "But wind and rain stood in the way.", "rain sea", "tense"),
     Beat("Into the woods", "In the quiet forest there was time to breathe.", "forest", "calm"),

@@ -18,7 +18,9 @@ from shorts_runs import Shorts, path_of
 from waiting import wait_until
 
 from actors import ffmpeg
+from actors.batches import batch_status, start_batch_pipeline
 from actors.control import resume, revoke
+from db.status_rows import ENDED
 
 Work = Callable[..., Worker]
 
@@ -259,3 +261,24 @@ def test_many_at_once_have_ids_of_their_own(shorts: Shorts, work: Work) -> None:
     assert {ended(shorts.application, run_id).status for run_id in run_ids} == {"FAILURE"}
     for run_id in (first, second):
         assert ended(shorts.application, run_id, 120).status == "SUCCESS"
+
+
+def test_a_batch_of_prompts_in_files(shorts: Shorts, work: Work, tmp_path: Path) -> None:
+    plain, full, wrong = tmp_path / "cat.txt", tmp_path / "dog.json", tmp_path / "wrong.json"
+    plain.write_text("우주여행 고양이\n")
+    full.write_text(json.dumps({"prompt": "A dog by the sea", "spec": {"scenes": 1}}))
+    wrong.write_text('{"prompt": ')
+    batch_id = start_batch_pipeline(
+        "prompts",
+        [str(plain), str(full), str(wrong)],
+        options={"scenes": 2, "size": "160x284", "scene_seconds": 1},
+        workflow="autoshorts",
+        application=shorts.application,
+    )
+    work(shorts.application)
+    wait_until(lambda: batch_status(batch_id, application=shorts.application).status in ENDED, 180)
+    status = batch_status(batch_id, application=shorts.application)
+    assert (status.completed_images, status.failed_images) == (2, 1)
+    results: list[Any] = [shorts.application.status.find(f"{batch_id}.{number}") for number in range(3)]
+    assert [result.final_result["scenes"] for result in results[:2]] == [2, 1]
+    assert f"{wrong}: neither a prompt nor JSON" in results[2].error
