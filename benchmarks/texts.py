@@ -40,7 +40,7 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     calm_threads()
     print(
-        "corpus       seconds  topics         ARI    NMI   |8 given: ARI    NMF    k-means | classes, held out"
+        "corpus       seconds  topics         ARI    NMI   |8 given: ARI    NMF   k-means | classes, held out"
     )
     for language in ("ko", "en"):
         for kind, (astray, common) in KINDS.items():
@@ -48,10 +48,10 @@ def main() -> None:
                 measure(language, given.count, seed, astray, common) for seed in range(1, given.seeds + 1)
             ]
             mean = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-            numbers = ",".join(str(int(row["topics"])) for row in rows)
+            n = ",".join(str(int(row["topics"])) for row in rows)
             print(
-                f"{language} {kind:9} {mean['seconds']:7.1f}  {numbers:13}  {mean['ari']:.3f}  {mean['nmi']:.3f}"
-                f"  {mean['given']:12.3f}  {mean['nmf']:.3f}  {mean['k_means']:.3f}   |"
+                f"{language} {kind:9} {mean['seconds']:7.1f}  {n:13}  {mean['ari']:.3f}  {mean['nmi']:.3f}"
+                f" | {mean['given']:12.3f}  {mean['nmf']:.3f}  {mean['k_means']:.3f} |"
                 f" {mean['accuracy']:.3f}    {mean['held_out']:.3f}"
             )
 
