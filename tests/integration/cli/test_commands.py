@@ -114,7 +114,10 @@ REFUSED = {
     "missing input": (["play", "--input", "@nowhere.json"], "--input: cannot read nowhere.json"),
     "missing file": (["play", "--file", "nowhere.png"], "--file: there is no file nowhere.png"),
     "file to a list": (["play", "--file", "plays.py", "--input", "[1]"], "JSON object"),
-    "unknown workflow": (["opera"], "no workflow is named 'opera' (known: cr_extract_workflow, play)"),
+    "unknown workflow": (
+        ["opera"],
+        "no workflow is named 'opera' (known: ai_pipeline, cr_extract_",
+    ),
     "unusable id": (["play", "--chain-id", "a b/c"], "chain id 'a b/c'"),
 }
 
