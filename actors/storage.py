@@ -91,7 +91,7 @@ class Folder:
 
     def sizes(self) -> dict[str, int]:
         """The files in it and in folders of it: their names, and how many bytes each has."""
-        file_system, path = _resolve(self.url)
+        file_system, path = resolve(self.url)
         file_system.invalidate_cache()
         root = str(path).rstrip("/") + "/"
         found = file_system.find(path, detail=True)
@@ -104,10 +104,10 @@ class Folder:
             ValueError: the name would lead out of the folder.
             BadInput: there is no such file, or what is there lies elsewhere.
         """
-        file_system, path = _resolve(self.url_of(name))
+        file_system, path = resolve(self.url_of(name))
         if isinstance(file_system, LocalFileSystem):
             # A link may lead anywhere.
-            if os.path.realpath(path) != os.path.join(os.path.realpath(_resolve(self.url)[1]), name):
+            if os.path.realpath(path) != os.path.join(os.path.realpath(resolve(self.url)[1]), name):
                 raise BadInput(f"{name}: no file of this folder")
         else:
             file_system.invalidate_cache()

@@ -1,7 +1,7 @@
 """Excel workbooks from elsewhere, read row by row and within bounds. Formulas are not run.
 
 A workbook is a zip archive of XML. What it claims to hold is added up before anything is unpacked, and no
-part of it gives more than it claims. Entities in its XML are refused (by defusedxml, which openpyxl asks), and
+part of it gives more than it claims. Entities in its XML are refused (by defusedxml, for openpyxl), and
 so are cells and rows that lie absurdly far out.
 """
 

@@ -248,7 +248,7 @@ def particle(noun: str, after_consonant: str, after_vowel: str) -> str:
 def main(folder: Path) -> None:
     """Write the samples: Korean JSON lines, a fifth of them labelled, and English CSV without labels."""
     chance = random.Random(5)
-    korean = list(Writer("ko", seed=7, topics=6).write(900, empty=0.01, repeated=0.02))
+    korean = list(Writer("ko", seed=7, topics=6).write(600, empty=0.01, repeated=0.02))
     lines = [
         {"id": f"ko-{number:04d}", "text": text.text}
         | ({"label": text.topic} if text.topic and chance.random() < 0.2 else {})

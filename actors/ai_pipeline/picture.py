@@ -23,8 +23,9 @@ _MARGIN = 30
 MOST_DOTS = 20_000
 _PAPER, _INK, _FAINT = (252, 252, 250), (35, 38, 45), (105, 110, 120)
 _LEGEND = (
-    "원의 넓이는 텍스트 수, 점 하나는 텍스트 하나: 가운데일수록 확실합니다",
-    "a circle's area is its number of texts; a dot is a text, the surer the nearer to the middle",
+    "원의 넓이는 텍스트 수, 점 하나는 텍스트 하나: 가운데일수록 확실하고, 색이 섞이면 다른 주제도 다룹니다",
+    "a circle's area is its number of texts; a dot is a text, surer near the middle, mixed in colour where "
+    "it is about other topics too",
 )
 NO_FONT = (
     "no font with Hangul was found: the map shows numbers in place of words (Debian: apt install fonts-nanum)"
@@ -70,7 +71,7 @@ def draw_map(found: Assignment, labels: list[tuple[str, str]], title: str) -> tu
             outline=(*colour, 190),
             width=2 * scale,
         )
-    _draw_dots(pen, laid.dots + offset, found.group, colours, scale)
+    _draw_dots(pen, laid.dots + offset, found, colours, scale)
     for number, (line, box) in enumerate(zip(lines, boxes, strict=True)):
         x = centres[number][0]
         y = centres[number][1] + laid.radii[number] + 6 * scale
@@ -82,14 +83,16 @@ def draw_map(found: Assignment, labels: list[tuple[str, str]], title: str) -> tu
     return memory.getvalue(), warnings
 
 
-def _draw_dots(pen: Any, dots: np.ndarray, group: np.ndarray, colours: list[Any], scale: int) -> None:
-    shown = np.flatnonzero(group >= 0)
+def _draw_dots(pen: Any, dots: np.ndarray, found: Assignment, colours: list[Any], scale: int) -> None:
+    shown = np.flatnonzero(found.group >= 0)
+    # A text that is about two topics has a colour between theirs.
+    mixed = (found.shares @ np.array(colours)).clip(0, 255).astype(int)
     if len(shown) > MOST_DOTS:
         shown = np.sort(np.random.default_rng(1).choice(shown, MOST_DOTS, replace=False))
     reach = scale * (3.4 if len(shown) < 1500 else 2.4 if len(shown) < 5000 else 1.7)
     for row in shown:
         x, y = dots[row]
-        pen.ellipse([x - reach, y - reach, x + reach, y + reach], fill=(*colours[group[row]], 150))
+        pen.ellipse([x - reach, y - reach, x + reach, y + reach], fill=(*mixed[row].tolist(), 170))
 
 
 def _cut(line: str) -> str:

@@ -124,13 +124,27 @@ def _dots(found: Assignment, centres: np.ndarray, radii: np.ndarray) -> np.ndarr
         towards = unit(centres - centres[own])
         lean = unit(others @ towards)
         own_side = _own_axes(found.space[members])
-        direction = unit(0.45 * lean + own_side)
-        # By rank, so that a circle is filled evenly: the least sure texts lie at its rim.
-        rank = np.empty(len(members))
-        rank[np.argsort(-confidence[members], kind="stable")] = np.arange(len(members))
-        reach = 0.94 * radii[own] * np.sqrt((rank + 0.5) / len(members))
-        dots[members] = centres[own] + direction * reach[:, None]
+        aside = 0.45 * lean + own_side
+        order = np.argsort(-confidence[members], kind="stable")
+        turn = _even_turns(np.arctan2(aside[order, 1], aside[order, 0]))
+        reach = 0.94 * radii[own] * np.sqrt((np.arange(len(members)) + 0.5) / len(members))
+        dots[members[order]] = centres[own] + reach[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
     return dots
+
+
+def _even_turns(turns: np.ndarray) -> np.ndarray:
+    """Angles, from a circle's middle outwards, spread evenly in each ring: in their order, without holes."""
+    even = np.empty_like(turns)
+    first, ring = 0, 1
+    while first < len(turns):
+        # A ring holds as many as its circumference, so that rings are as far apart as their dots.
+        own = slice(first, min(first + 6 * ring, len(turns)))
+        count = len(turns[own])
+        even[own][np.argsort(turns[own], kind="stable")] = (
+            np.arange(count) + 0.5
+        ) / count * 2 * np.pi - np.pi
+        first, ring = first + 6 * ring, ring + 1
+    return even
 
 
 def _own_axes(space: np.ndarray) -> np.ndarray:

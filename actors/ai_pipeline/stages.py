@@ -10,18 +10,15 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.progress import current_stage, progress
 from actors.storage import Folder, local_copy, read_json
 from actors.workflow import stage
 from callboard.errors import BadInput
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from .report import Row
-    from .topics import Assignment
+from . import contents
+from .contents import TEXTS, WORDS
 
 QUEUE = "ai_pipeline"
 #: Texts of one input.
@@ -31,7 +28,6 @@ MOST_PROBLEMS = 10_000
 SLICE = 500
 _HOUR = 3_600_000
 _OPTIONS: dict[str, Any] = {"queue_name": QUEUE, "throws": BadInput, "time_limit": _HOUR}
-_TEXTS, _WORDS = "texts.jsonl", "words.txt"
 
 
 @stage(name="데이터 전처리", actor_name="ai_pipeline.preprocess", **_OPTIONS)
@@ -62,8 +58,8 @@ def preprocess(document: dict[str, Any]) -> dict[str, Any]:
             counts, problems = _clean(records, stems)
     folder = current_stage().folder
     without = 0
-    with folder.open(_WORDS, "wb") as file:
-        for number, record in enumerate(_texts(folder), start=1):
+    with folder.open(WORDS, "wb") as file:
+        for number, record in enumerate(contents.texts(folder), start=1):
             words = stems.words(raw_words(record["text"]))
             without += not words
             file.write(" ".join(words).encode() + b"\n")
@@ -76,8 +72,8 @@ def preprocess(document: dict[str, Any]) -> dict[str, Any]:
     progress(100, texts=counts["texts"], skipped=counts["skipped"])
     return {
         "options": document.get("options") or {},
-        "texts_url": folder.url_of(_TEXTS),
-        "words_url": folder.url_of(_WORDS),
+        "texts_url": folder.url_of(TEXTS),
+        "words_url": folder.url_of(WORDS),
         "problems_url": folder.write_json("problems.json", problems),
         **counts,
         "without_words": without,
@@ -100,7 +96,7 @@ def extract_features(document: dict[str, Any]) -> dict[str, Any]:
 
     folder, total = current_stage().folder, document["texts"]
     # How rare a word is, texts that repeat another do not tell.
-    usable = _usable(folder, total)
+    usable = contents.usable(folder, total)
     vocabulary = vocabulary_of(
         [words for words, good in zip(texts, usable[first:], strict=False) if good]
         for first, texts in _word_slices(folder, total, "어휘 집계", 1, 45)
@@ -139,8 +135,8 @@ def infer(document: dict[str, Any]) -> dict[str, Any]:
     folder, options = current_stage().folder, Options(**document["options"])
     with local_copy(document["features_url"]) as path:
         features = sparse.load_npz(path)
-    usable = _usable(folder, document["texts"]) & (np.diff(features.indptr) > 0)
-    labels = [record["label"] for record in _texts(folder)]
+    usable = contents.usable(folder, document["texts"]) & (np.diff(features.indptr) > 0)
+    labels = [record["label"] for record in contents.texts(folder)]
     names, few = classes_of(labels, usable)
     task = options.task if options.task != "auto" else "classes" if len(names) >= 2 else "topics"
     warnings = [f"class {name!r} has fewer than {FEWEST} examples: it is not learnt" for name in few[:20]]
@@ -184,12 +180,12 @@ def postprocess(document: dict[str, Any]) -> dict[str, Any]:
 
     context = current_stage()
     folder, task, total = context.folder, document["task"], document["texts"]
-    model, found = read_json(document["model_url"]), _assignment(document["assignment_url"])
+    model, found = read_json(document["model_url"]), contents.assignment(document["assignment_url"])
     problems = read_json(document["problems_url"])
-    groups = _groups(folder, found, model, task)
+    groups = contents.groups(folder, found, model, task)
     _report(5, "지도")
     title = f"{'주제' if task == 'topics' else '분류'} 지도 · 텍스트 {total:,}건"
-    picture, warnings = draw_map(found, [_label_of(group, task) for group in groups], title)
+    picture, warnings = draw_map(found, [contents.label_of(group, task) for group in groups], title)
     summary = {
         "task": task,
         **{name: document[name] for name in ("texts", "duplicates", "without_words", "skipped")},
@@ -204,7 +200,9 @@ def postprocess(document: dict[str, Any]) -> dict[str, Any]:
     ):
         report = _within(*span)
         with folder.open(name, "wb") as file:
-            rows = counted(_rows(folder, found, groups, task), total, partial(_report_file, report, name))
+            rows = counted(
+                contents.rows(folder, found, groups, task), total, partial(_report_file, report, name)
+            )
             write(file, summary, rows, problems, task)
     return {
         **summary,
@@ -223,7 +221,7 @@ def _clean(records: Iterator[tuple[Any, float]], stems: Any) -> tuple[dict[str, 
     first_with: dict[bytes, int] = {}
     counts = {"texts": 0, "duplicates": 0, "skipped": 0}
     problems: list[dict[str, Any]] = []
-    with current_stage().folder.open(_TEXTS, "wb") as file:
+    with current_stage().folder.open(TEXTS, "wb") as file:
         for seen, (record, share) in enumerate(records, start=1):
             text = plain(record.text or "")
             mark = fingerprint(text)
@@ -259,96 +257,17 @@ def _why_empty(text: str | None) -> str:
     return "no text" if not (text or "").strip() else "nothing is left of it but markup, links and signs"
 
 
-def _lines(folder: Folder, name: str) -> Iterator[str]:
-    with folder.open(name, "rb") as file:
-        for line in file:
-            yield line.decode()
-
-
-def _texts(folder: Folder) -> Iterator[dict[str, Any]]:
-    return (json.loads(line) for line in _lines(folder, _TEXTS))
-
-
-def _usable(folder: Folder, total: int) -> np.ndarray:
-    """A mask of the texts that repeat no other."""
-    import numpy as np  # noqa: PLC0415
-
-    return np.fromiter((record["duplicate_of"] is None for record in _texts(folder)), bool, total)
-
-
 def _word_slices(
     folder: Folder, total: int, substep: str, start: float, end: float
 ) -> Iterator[tuple[int, list[list[str]]]]:
     """The words of texts, in slices with the number of their first text; progress goes from start to end."""
     part: list[list[str]] = []
-    for number, line in enumerate(_lines(folder, _WORDS), start=1):
+    for number, line in enumerate(contents.lines(folder, WORDS), start=1):
         part.append(line.split())
         if len(part) == SLICE or number == total:
             yield number - len(part), part
             part = []
             _report(start + (end - start) * number / total, substep, done=number)
-
-
-def _assignment(url: str) -> Assignment:
-    import numpy as np  # noqa: PLC0415
-
-    from .topics import Assignment  # noqa: PLC0415
-
-    with local_copy(url) as path, np.load(path, allow_pickle=False) as arrays:
-        return Assignment(arrays["group"], arrays["shares"], arrays["space"], {})
-
-
-def _groups(folder: Folder, found: Assignment, model: dict[str, Any], task: str) -> list[dict[str, Any]]:
-    """The topics or classes, with the text that each is surest of as its example."""
-    import numpy as np  # noqa: PLC0415
-
-    sizes = np.bincount(found.group[found.group >= 0], minlength=len(model["names"]))
-    confidence = found.confidence
-    surest = {
-        int(members[np.argmax(confidence[members])]): own
-        for own in range(len(sizes))
-        if len(members := np.flatnonzero(found.group == own))
-    }
-    examples = {
-        surest[place]: record["text"][:200] for place, record in enumerate(_texts(folder)) if place in surest
-    }
-    return [
-        {
-            **({"topic": own + 1} if task == "topics" else {"name": name}),
-            "words": words,
-            "texts": int(sizes[own]),
-            "share": round(float(sizes[own] / max(1, sizes.sum())), 4),
-            "example": examples.get(own, ""),
-        }
-        for own, (name, words) in enumerate(zip(model["names"], model["words"], strict=True))
-    ]
-
-
-def _label_of(group: dict[str, Any], task: str) -> tuple[str, str]:
-    """Two lines for the map."""
-    words = " · ".join(group["words"][:3])
-    if task == "topics":
-        return f"{group['topic']}. {words}", f"{group['texts']:,}"
-    return group["name"], f"{group['texts']:,} · {words}"
-
-
-def _rows(folder: Folder, found: Assignment, groups: list[dict[str, Any]], task: str) -> Iterator[Row]:
-    from .report import Row  # noqa: PLC0415
-
-    confidence = found.confidence
-    names = [", ".join(group["words"][:4]) if task == "topics" else group["name"] for group in groups]
-    for place, record in enumerate(_texts(folder)):
-        own = int(found.group[place])
-        yield Row(
-            record["row"],
-            record["id"],
-            record["text"],
-            record["label"],
-            own + 1 if own >= 0 else None,
-            names[own] if own >= 0 else None,
-            round(float(confidence[place]), 4),
-            record["duplicate_of"],
-        )
 
 
 def _within(start: float, end: float) -> Callable[[float, str], None]:

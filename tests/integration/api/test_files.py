@@ -22,7 +22,7 @@ def test_a_file_and_parts_of_it(api: Api) -> None:
     assert (answer.status_code, answer.content) == (200, content)
     assert answer.headers["Content-Length"] == str(len(content))
     assert answer.headers["Content-Type"].endswith("spreadsheetml.sheet")
-    assert answer.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''%EA%B2%B0")
+    assert answer.headers["Content-Disposition"].endswith("filename*=UTF-8''%EA%B2%B0%EA%B3%BC.xlsx")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     for wanted, part in (
         ("bytes=0-9", content[:10]),
