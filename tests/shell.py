@@ -19,6 +19,8 @@ from actors.cr_extract import cr_extract
 #: What ships, and the queues of it.
 _shipped = cr_extract.application
 SHIPPED = sorted(_shipped.workflows)
+#: With those of the module below.
+DECLARED = sorted([*SHIPPED, "play", "scan"])
 QUEUES = sorted(_shipped.broker.get_declared_queues())
 
 #: A module outside of the repository, found from the folder where the command runs.

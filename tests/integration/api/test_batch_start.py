@@ -111,6 +111,7 @@ def test_every_field_of_the_form(shop: Api) -> None:
         "by": "api_server",
         "callbacks": {},
         "private_webhooks": False,
+        "auto": False,
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from shell import SHIPPED, Shell
+from shell import DECLARED, Shell
 from waiting import wait_until
 
 from callboard.settings import Settings
@@ -108,7 +108,7 @@ def test_an_id_of_ones_own(house: Shell) -> None:
     assert chain_id in again.stderr
 
 
-KNOWN = ", ".join(sorted([*SHIPPED, "play"]))
+KNOWN = ", ".join(DECLARED)
 REFUSED = {
     "bad JSON": (["play", "--input", "{'act': 1}"], "--input is not JSON"),
     "no JSON": (["play", "--input", ""], "--input is not JSON"),

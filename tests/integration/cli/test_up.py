@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from shell import SHIPPED, Shell, command_of
+from shell import DECLARED, Shell, command_of
 from waiting import wait_until
 
 from callboard import embedded
@@ -33,7 +33,7 @@ def test_it_brings_everything_and_takes_it_away(embedded_shell: Shell) -> None:
     up = shell.up("--threads", "2")
     for place in (embedded.url(shell.home), "(embedded)", f"sqlite:///{shell.home}", f"file://{shell.home}"):
         assert shell.stderr().count(place) == 1
-    assert f"workflows | {', '.join(sorted([*SHIPPED, 'play']))}\n" in shell.stderr()
+    assert f"workflows | {', '.join(DECLARED)}\n" in shell.stderr()
     assert "worker    | 1 process with 2 threads\n" in shell.stderr()
     assert f"web       | http://127.0.0.1:{shell.environment['PORT']}" in shell.stderr()
 

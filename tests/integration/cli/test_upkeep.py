@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from servers import RedisServer
-from shell import SHIPPED, Shell
+from shell import DECLARED, Shell
 from typer.testing import CliRunner
 from waiting import wait_until
 
@@ -52,7 +52,7 @@ def test_a_healthy_house(shell: Shell) -> None:
     assert examined.returncode == 0, examined.stdout
     assert examined.stderr == ""
     assert "error" not in {line.split()[0] for line in examined.stdout.splitlines()}
-    assert findings(shell, "workflows") == [("ok", ", ".join(sorted([*SHIPPED, "play"])))]
+    assert findings(shell, "workflows") == [("ok", ", ".join(DECLARED))]
     assert findings(shell, "workers")[0][0] == "warning"
     assert not [path for path in (shell.home / "storage").rglob("*") if path.is_file()]
 

@@ -17,6 +17,7 @@ from actors.batch_items import list_items
 from actors.batch_retry import retry_failed
 from actors.sweep import Sweep
 from callboard.errors import BatchError
+from db.batch_board import LiveBatch
 from db.models import BatchChunk
 
 Work = Callable[..., Worker]
@@ -32,6 +33,22 @@ def resize(shop: Shop, batch_id: str) -> None:
     recorded(shop.application)
     shop.application.batches.set_moment(batch_id, "resize", -1)
     advance(shop.application, batch_id)
+
+
+def at_rest(shop: Shop, batch_id: str) -> LiveBatch:
+    """A batch whose images all wait at the gate: of those that had passed it the last has ended."""
+    seen = None
+
+    def look() -> LiveBatch | None:
+        nonlocal seen
+        live = shop.live(batch_id)
+        now, before = (live.letters, live.released, len(shop.ran)), seen
+        seen = now
+        return live if now == before and live.counts.open else None
+
+    found = wait_until(look, 30, interval=0.5)
+    assert found is not None
+    return found
 
 
 def large_files(shop: Shop, count: int) -> list[str]:
@@ -67,8 +84,7 @@ def test_the_size_follows_the_time_of_an_image(
     batch_id = shop.start(files, chunk_size="auto", window=1)
     wait_until(lambda: len(shop.ran_second) >= 10, 60, interval=0.01)
     shop.gate.clear()
-    wait_until(lambda: shop.live(batch_id).counts.open, 10)
-    before = shop.live(batch_id)
+    before = at_rest(shop, batch_id)
     resize(shop, batch_id)
     # Nothing is released while the window is full, so nothing is cut: the size changes with the release.
     assert shop.live(batch_id).facts.segments == before.facts.segments
