@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dramatiq import Message, group
 
 from db import batch_failures
 from db.batch_board import LiveBatch, milliseconds
-from db.batch_facts import BatchFacts
 from db.workers import Workers
 from middleware.pipelines import QUEUE_ID
 
@@ -25,23 +25,61 @@ CHUNK_QUEUE = "callboard"
 RESIZE_AFTER = 5
 #: Seconds that a chunk's start may take before its message is sent again.
 RESEND_AFTER = 60
-#: Images under way for each thread of a worker, and the fewest chunks, where a batch names no window.
+#: Images under way for each thread of a worker, where a batch names no window. What starts later waits behind
+#: them: with two it waits for about as long as it runs.
 IMAGES_PER_THREAD = 2
-SMALLEST_WINDOW = 4
+#: Seconds that the next chunk may take to follow: so much work lies ready where images end fast.
+REACTION = 0.3
+#: Threads that are reckoned with while fewer are known.
+FEWEST_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Room:
+    """What may be under way: so many chunks, or, where they are None, images.
+
+    Attributes:
+        images: of the chunks that are let go, at most.
+        busy: as long as fewer are under way, threads may be idle, and a larger chunk goes, too.
+    """
+
+    chunks: int | None
+    images: float = 0
+    busy: float = 0
+
+    def has(self, chunks: int, images: int, count: int) -> bool:
+        """Whether a chunk of ``count`` images may go beside what is under way."""
+        if self.chunks is not None:
+            return chunks < self.chunks
+        return images < self.busy or images + count <= self.images
 
 
 def release(application: Application, batch_id: str, live: LiveBatch) -> None:
-    """Let as many chunks go as the window has room for, as one group; first those that go once more."""
+    """Let as many chunks go as there is room for, as one group; first those that go once more."""
     live = _resized(application, batch_id, live)
     facts, board = live.facts, application.batches
     left, waiting = facts.chunks - live.released, live.to_release_again()
     if left == 0 and live.counts.new == 0 and not waiting:
         return
-    outranked = board.wait_in_line(batch_id, facts.priority, waits=bool(left or waiting))
-    window = 1 if outranked else _window(application, facts)
-    again = _again(live, waiting, window)
-    under_way = {*live.in_flight(), *again}
-    onwards = live.released + max(0, min(left, window - len(under_way)))
+    line = board.wait_in_line(batch_id, facts.priority, waits=bool(left or waiting))
+    if line.outranked:
+        # A chunk at each look, so that it goes on even where those before it stand still.
+        room = Room(chunks=1 if live.look <= milliseconds(0) else 0)
+    else:
+        room = room_of(application, live, line.sharers)
+    under_way, images = set(live.in_flight()), live.images_in_flight()
+    again, onwards = [], live.released
+    for chunk, count in waiting.items():
+        # What is under way in part costs no room.
+        if chunk not in under_way and not room.has(len(under_way), images, count):
+            break
+        under_way.add(chunk)
+        again.append(chunk)
+        images += count
+    while onwards < facts.chunks and room.has(len(under_way), images, len(facts.range_of(onwards))):
+        under_way.add(onwards)
+        images += len(facts.range_of(onwards))
+        onwards += 1
     if not again and onwards == live.released:
         return
     chunks = board.release(batch_id, live, onwards, again)
@@ -67,35 +105,15 @@ def _resized(application: Application, batch_id: str, live: LiveBatch) -> LiveBa
     return replace(live, facts=replace(facts, segments=facts.cut_from(live.released, size)))
 
 
-def _again(live: LiveBatch, waiting: dict[int, int], window: int) -> list[int]:
-    """Which chunks are released once more, by the images that wait in each.
-
-    Few of a chunk's images may have failed. A window that follows the workers has room for as many images as
-    whole chunks would hold; one that was asked for counts chunks. What is under way in part costs no room.
-    """
-    under_way, images = set(live.in_flight()), live.images_in_flight()
-    again: list[int] = []
-    for chunk, count in waiting.items():
-        if chunk not in under_way:
-            if live.facts.window:
-                is_full = len(under_way) >= window
-            else:
-                is_full = bool(images) and images + count > window * live.facts.size
-            if is_full:
-                break
-            under_way.add(chunk)
-        images += count
-        again.append(chunk)
-    return again
-
-
-def _window(application: Application, facts: BatchFacts) -> int:
-    """Chunks that may be under way. What starts later waits behind them, so no more than needed."""
-    if facts.window:
-        return facts.window
+def room_of(application: Application, live: LiveBatch, sharers: int) -> Room:
+    """The window that was asked for, or what keeps the workers busy, shared with the batches beside."""
+    if live.facts.window:
+        return Room(chunks=live.facts.window)
     known = Workers(application.board.clients, application.board.keys).known()
-    threads = sum(worker.facts.threads for worker in known if worker.alive_for)
-    return max(SMALLEST_WINDOW, -(-IMAGES_PER_THREAD * threads // facts.size))
+    threads = max(FEWEST_THREADS, sum(worker.facts.threads for worker in known if worker.alive_for))
+    expected = live.estimate(time.time())
+    ready = expected.rate * REACTION if expected is not None else 0
+    return Room(None, images=max(IMAGES_PER_THREAD * threads / sharers, ready), busy=threads / sharers)
 
 
 def send_chunks(

@@ -72,7 +72,7 @@ def start_batch_pipeline(
         chunk_size: images of a chunk, 1 to 1000; or ``"auto"``: 5 to 50, by the sizes of the files, and while
             the batch runs by the time that an image takes.
         priority: ``high``, ``default`` or ``low``. While a batch of a higher priority has chunks to release,
-            others have one chunk under way.
+            others release one each 15 s.
         window: chunks under way at a time, 1 to 1000; what starts later waits behind them. Unless given, as
             many as keep the threads of all workers busy, at least 4.
         success_threshold: share of the images (0 to 1) that must succeed for the batch to be SUCCESS.

@@ -199,6 +199,14 @@ def read_answer(answer: Any) -> LiveBatch | None:
     )
 
 
+@dataclass(frozen=True)
+class Line:
+    """Who has chunks to release: whether one of a higher priority, and how many of one's own, oneself too."""
+
+    outranked: bool
+    sharers: int
+
+
 class BatchBoard:
     """Reads and changes batches on the board. Every method may raise ``redis.RedisError``."""
 
@@ -340,16 +348,21 @@ class BatchBoard:
             pipe.exists(self.keys.batch(batch_id))
         return [bool(found) for found in pipe.execute()] if batch_ids else []
 
-    def wait_in_line(self, batch_id: str, priority: str, *, waits: bool) -> bool:
-        """Note whether a batch has chunks to release. Returns whether one of a higher priority has, too."""
+    def wait_in_line(self, batch_id: str, priority: str, *, waits: bool) -> Line:
+        """Note whether a batch has chunks to release, and look who else has."""
         client, key = self.clients.get(), self.keys.batches_waiting
         rank = PRIORITIES.index(priority)
         if not waits:
-            client.hdel(key, batch_id)
-            return False
+            if client.hdel(key, batch_id):
+                # Those behind it may go now.
+                others: Any = client.hkeys(key)
+                if others:
+                    client.zadd(self.keys.batches, dict.fromkeys(others, 0), lt=True, xx=True)
+            return Line(outranked=False, sharers=1)
         client.hset(key, batch_id, rank)
-        ranks: Any = client.hvals(key)
-        return any(int(other) < rank for other in ranks)
+        values: Any = client.hvals(key)
+        ranks = [int(value) for value in values]
+        return Line(outranked=min(ranks) < rank, sharers=ranks.count(rank))
 
 
 def _bounds(items: range) -> tuple[int, int]:

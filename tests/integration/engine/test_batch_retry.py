@@ -15,7 +15,7 @@ from waiting import wait_until
 
 from actors import control
 from actors.batch_driver import advance
-from actors.batch_release import send_chunks
+from actors.batch_release import FEWEST_THREADS, IMAGES_PER_THREAD, send_chunks
 from actors.batch_retry import ErrorShare, RetryPlan, StageShare, retry_failed
 from actors.batch_revoke import revoke_batch
 from actors.sweep import Sweep
@@ -184,9 +184,9 @@ def test_few_failures_of_many_chunks_fill_the_window_by_images(shop: Shop, work:
     shop.ended(batch_id, 90)
     shop.gate.clear()
     retry(shop, batch_id)
-    # Four chunks of ten, at least: as many images of as many chunks as these hold.
-    wait_until(lambda: shop.live(batch_id).images_in_flight() == 40, 30)
-    assert len(shop.live(batch_id).in_flight()) == 40
+    room = IMAGES_PER_THREAD * FEWEST_THREADS
+    wait_until(lambda: shop.live(batch_id).images_in_flight() == room, 30)
+    assert len(shop.live(batch_id).in_flight()) == room
     shop.mend(bad)
     shop.gate.set()
     assert counts(shop.ended(batch_id)) == (600, 0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from dramatiq import Worker
 from waiting import wait_until
 
 from actors import batch_chunks, batches, control
-from actors.batch_driver import BatchDriver, advance
-from actors.batch_release import send_chunks
+from actors.batch_driver import NEXT_LOOK, BatchDriver, advance
+from actors.batch_release import FEWEST_THREADS, REACTION, room_of, send_chunks
 from actors.batch_revoke import revoke_batch
 from actors.batches import batch_status
 from actors.sweep import Sweep
 from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch
+from db.batch_pace import Pace, Sample
 from db.batches import chain_id_of
 from db.models import BatchChunk, BatchExecution
 from db.workers import WorkerFacts, Workers
@@ -124,22 +126,60 @@ def test_the_window_is_never_exceeded(shop: Shop, work: Work) -> None:
 
 
 def test_the_window_follows_the_threads_of_the_workers(shop: Shop) -> None:
-    alone = shop.start(shop.files(100, "a"), chunk_size=1)
-    assert _read(shop, alone).released == 4
+    def released(images: int, chunk_size: int) -> int:
+        batch_id = shop.start(shop.files(images, f"of-{chunk_size}"), chunk_size=chunk_size)
+        count = _read(shop, batch_id).released
+        revoke_batch(batch_id, application=shop.application)
+        return count
+
+    assert released(100, 1) == 2 * FEWEST_THREADS
     workers = Workers(shop.application.board.clients, shop.application.board.keys)
     for name in ("w1", "w2"):
         workers.register(name, WorkerFacts("", "h", 1, ["default"], 8, time.time()), 30)
-    assert _read(shop, shop.start(shop.files(100, "b"), chunk_size=1)).released == 32
-    assert _read(shop, shop.start(shop.files(100, "c"), chunk_size=5)).released == 7
-    assert _read(shop, shop.start(shop.files(100, "d"), chunk_size=20)).released == 4
+    assert released(100, 1) == 32
+    assert released(100, 5) == 6
+    assert released(100, 12) == 2
+    # One that is larger goes whole.
+    assert released(100, 50) == 1
+
+
+def test_batches_share_the_window(shop: Shop) -> None:
+    workers = Workers(shop.application.board.clients, shop.application.board.keys)
+    workers.register("w", WorkerFacts("", "h", 1, ["default"], 16, time.time()), 30)
+    first = shop.start(shop.files(100, "a"), chunk_size=1)
+    second = shop.start(shop.files(100, "b"), chunk_size=1)
+    assert (_read(shop, first).released, _read(shop, second).released) == (32, 16)
+
+
+def test_more_lies_ready_where_images_end_fast(shop: Shop) -> None:
+    live = _read(shop, shop.start(shop.files(400), chunk_size=1))
+    assert room_of(shop.application, live, 1).images == 2 * FEWEST_THREADS
+    begun = time.time() - 2
+    samples = tuple(Sample(begun + 0.2 * number, 20 * number, 4) for number in range(11))
+    fast = replace(live, pace=Pace(begun, samples), letters=b"S" * 200 + bytes(200))
+    assert room_of(shop.application, fast, 1).images == pytest.approx(100 * REACTION, rel=0.2)
 
 
 def test_a_higher_priority_goes_first(shop: Shop) -> None:
     shop.start(shop.files(30, "a"), chunk_size=1, window=5, priority="high")
     low = shop.start(shop.files(30, "b"), chunk_size=1, window=5, priority="low")
-    live = shop.application.batches.read(low)
-    assert live is not None
-    assert live.released == 1
+    assert _read(shop, low).released == 0
+    # It goes on in spite of that, a chunk at each look.
+    for released in (1, 1):
+        shop.application.batches.set_moment(low, "look", -1)
+        advance(shop.application, low)
+        assert _read(shop, low).released == released
+
+
+def test_what_was_outranked_goes_when_the_others_are_out(shop: Shop, work: Work) -> None:
+    high = shop.start(shop.files(30, "a"), chunk_size=1, window=5, priority="high")
+    low = shop.start(shop.files(30, "b"), chunk_size=1, window=5, priority="low")
+    work(shop.application)
+    begun = time.monotonic()
+    for batch_id in (high, low):
+        assert counts(shop.ended(batch_id)) == (30, 0, 0)
+    assert time.monotonic() - begun < NEXT_LOOK
+    assert all("-b" not in path and "b-" not in Path(path).name for path in shop.ran[:20])
 
 
 def test_a_retry_starts_only_what_was_not_started(
@@ -262,7 +302,7 @@ def test_chunks_whose_messages_were_lost_are_sent_again(
 ) -> None:
     with monkeypatch.context() as dying:
         dying.setattr("actors.batch_release.send_chunks", lambda *_: None)
-        batch_id = shop.start(shop.files(12), chunk_size=5)
+        batch_id = shop.start(shop.files(12), chunk_size=5, window=3)
     assert _read(shop, batch_id).in_flight() == [0, 1, 2]
     work(shop.application)
     for moment in ("look", "resend"):
