@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -111,8 +110,7 @@ def room_of(application: Application, live: LiveBatch, sharers: int) -> Room:
         return Room(chunks=live.facts.window)
     known = Workers(application.board.clients, application.board.keys).known()
     threads = max(FEWEST_THREADS, sum(worker.facts.threads for worker in known if worker.alive_for))
-    expected = live.estimate(time.time())
-    ready = expected.rate * REACTION if expected is not None else 0
+    ready = live.pace.newest_rate * REACTION
     return Room(None, images=max(IMAGES_PER_THREAD * threads / sharers, ready), busy=threads / sharers)
 
 

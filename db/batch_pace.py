@@ -61,6 +61,14 @@ class Pace:
             return self
         return replace(self, samples=(*self.samples, sample)[-MOST:])
 
+    @property
+    def newest_rate(self) -> float:
+        """Images a second between the two newest samples; 0 before there are two."""
+        if len(self.samples) < 2:
+            return 0.0
+        before, last = self.samples[-2:]
+        return max(0, last.ended - before.ended) / max(last.moment - before.moment, SHORTEST)
+
     def as_json(self) -> str:
         return json.dumps({"since": self.since, "samples": self.samples}, separators=(",", ":"))
 

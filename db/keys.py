@@ -7,7 +7,7 @@ from dataclasses import dataclass
 #: Seconds that the live state stays readable after a chain's end.
 FINAL_STATE_TTL = 3600
 #: The same for a chain of a batch that the ledger has: an hour of them would fill Redis.
-BATCH_CHAIN_TTL = 15
+BATCH_CHAIN_TTL = 3
 #: Seconds for which it is remembered that a batch's callback was sent.
 CALLED_TTL = 86_400
 #: Seconds that the record of what was delivered outlives the last delivery.
