@@ -14,6 +14,7 @@ import typer
 
 from . import __version__, batch_control
 from .batch_items import batch_items
+from .batch_start import batch
 from .errors import CallboardError, UnknownBatch, UnknownChain
 from .settings import Settings, without_password
 from .terminal import (
@@ -156,69 +157,7 @@ def start(
         follow_to_the_end(application, started, as_json)
 
 
-@commands.command()
-def batch(
-    name: Annotated[str, typer.Argument(help="The batch's name, for people.")],
-    files: Annotated[list[str] | None, typer.Argument(help="Files, or storage URLs.")] = None,
-    matching: Annotated[str | None, typer.Option("--glob", help="Files by pattern; ** goes deeper.")] = None,
-    manifest: Annotated[
-        str | None, typer.Option(help="A file that names one file a line; - reads standard input.")
-    ] = None,
-    prefix: Annotated[
-        str | None, typer.Option(help="A folder with all below it, such as s3://bucket/scans/.")
-    ] = None,
-    pattern: Annotated[
-        str | None, typer.Option(help="Of names below the prefix, such as *.png; images and PDFs else.")
-    ] = None,
-    workflow: Annotated[str, typer.Option(help="What each file goes through.")] = "cr_extract_workflow",
-    options: Annotated[str, typer.Option(help="`options` of each chain's input: JSON, or @file.")] = "{}",
-    public_manifest: Annotated[
-        str | None, typer.Option(help="A file that names the public path of each file, one a line.")
-    ] = None,
-    chunk_size: Annotated[
-        str, typer.Option(help="Files of a chunk, or auto: by their sizes and the time they take.")
-    ] = "10",
-    window: Annotated[
-        str | None, typer.Option(help="Chunks under way at a time; enough for all workers unless given.")
-    ] = None,
-    priority: Annotated[str, typer.Option(help="high, default or low.")] = "default",
-    success_threshold: Annotated[
-        str, typer.Option(help="Share of the images, 0 to 1, that must succeed for the batch to succeed.")
-    ] = "1",
-    follow: Follow = False,
-    as_json: AsJson = False,
-) -> None:
-    """Start a chain for each of many files, chunk by chunk, and print the batch's id.
-
-    With --follow the exit status is 1 for a batch that has failed or was revoked.
-    """
-    from actors.batches import start_batch_pipeline  # noqa: PLC0415
-
-    from .batch import files_of, follow_batch, lines_of, number_of  # noqa: PLC0415
-
-    application = declared_application()
-    asked = read_input(options, None, "--options")
-    public = None if public_manifest is None else lines_of(public_manifest, "--public-manifest")
-    paths = files_of(files or [], matching, manifest, prefix, pattern)
-    application.prepare()
-    batch_id = start_batch_pipeline(
-        name,
-        paths,
-        public,
-        asked,
-        chunk_size=number_of(chunk_size),
-        workflow=workflow,
-        priority=priority,
-        window=number_of(window),
-        success_threshold=number_of(success_threshold),
-        initiated_by="cli",
-        application=application,
-    )
-    show({"batch_id": batch_id}, batch_id, as_json)
-    if follow:
-        raise typer.Exit(0 if follow_batch(application, batch_id, as_json) else 1)
-
-
+commands.command()(batch)
 commands.command()(batch_items)
 commands.command()(batch_control.retry_failed)
 
