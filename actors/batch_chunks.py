@@ -19,10 +19,9 @@ from db.batch_board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_R
 from . import batch_callbacks, control
 from .application import Application, application_of
 from .batch_driver import BatchDriverThread, advance
-from .batch_release import CHUNK_ACTOR, CHUNK_QUEUE, send_chunks
+from .batch_release import CHUNK_ACTOR, CHUNK_QUEUE, RETRIES, send_chunks
 
-#: Retries of a chunk's start, 5, 10 and 20 s after one another (less a share by chance).
-RETRIES = 3
+#: Milliseconds before the first of them.
 MIN_BACKOFF = 5_000
 #: Milliseconds until a chunk is tried again when a server does not answer. That is no retry.
 OUTAGE_PAUSE = 5_000

@@ -15,11 +15,13 @@ from middleware.pipelines import QUEUE_ID
 
 from . import chunk_sizes
 from .application import Application
-from .redis_broker import RedisBroker
+from .redis_broker import RedisBroker, retried_id
 
 #: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
 CHUNK_ACTOR = "pipeline.process_chunk_task"
 CHUNK_QUEUE = "callboard"
+#: Retries of a chunk's start, 5, 10 and 20 s after one another (less a share by chance).
+RETRIES = 3
 #: Seconds between two looks at the size of the chunks, where that is automatic.
 RESIZE_AFTER = 5
 #: Seconds that a chunk's start may take before its message is sent again.
@@ -148,8 +150,12 @@ def lost(application: Application, batch_id: str, live: LiveBatch) -> list[int]:
     """
     chunks, broker = live.not_sent(), application.broker
     if isinstance(broker, RedisBroker):
-        held = broker.holds(CHUNK_QUEUE, [queue_id_of(batch_id, chunk) for chunk in chunks])
-        return [chunk for chunk, there in zip(chunks, held, strict=True) if not there]
+        tries = range(RETRIES + 1)
+        held = broker.holds(
+            CHUNK_QUEUE,
+            [retried_id(queue_id_of(batch_id, chunk), retries) for chunk in chunks for retries in tries],
+        )
+        return [chunk for at, chunk in enumerate(chunks) if not any(held[at * len(tries) :][: len(tries)])]
     if live.resend > milliseconds(0):
         return []
     application.batches.set_moment(batch_id, "resend", RESEND_AFTER)

@@ -37,6 +37,11 @@ NO_TRANSITION = Transition("no_transition", [""] * 5, [])
 Envelope = tuple[str, str, bytes]
 
 
+def retried_id(queue_id: str, retries: int) -> str:
+    """The id in its queue of a message with the option ``QUEUE_ID`` at one of its retries."""
+    return f"{queue_id}#{retries}" if retries else queue_id
+
+
 @lru_cache
 def _hand_over_script(transition: str, dispatch: bytes) -> Script:
     if transition == "no_transition":
@@ -292,8 +297,13 @@ class RedisBroker(StockRedisBroker):
         """The message as it lies in its queue, or in the delay queue where it has an ``eta``."""
         queue_name = dq_name(message.queue_name) if "eta" in message.options else message.queue_name
         # By an id that is known, as a chain's task has one, it can be found out whether the message is there.
-        own = message.message_id if PLACE in message.options else message.options.get(QUEUE_ID)
-        redis_message_id = own or str(uuid4())
+        if PLACE in message.options:
+            redis_message_id = message.message_id
+        elif queue_id := message.options.get(QUEUE_ID):
+            # Dramatiq sends a retry before it acks: by the same id a late ack would take the retry away.
+            redis_message_id = retried_id(queue_id, message.options.get("retries", 0))
+        else:
+            redis_message_id = str(uuid4())
         return message.copy(queue_name=queue_name, options={"redis_message_id": redis_message_id})
 
     def _dispatch(self, command: str) -> Any:

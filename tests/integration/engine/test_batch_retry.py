@@ -254,6 +254,7 @@ def test_chunks_that_never_started(shop: Shop, work: Work, monkeypatch: pytest.M
     assert (status.status, counts(status), status.failed_chunks) == ("SUCCESS", (30, 0, 0), 0)
     assert sorted(shop.ran) == sorted(files)
     # The ledger has let go of the chunks' errors, too.
+    recorded(shop.application)
     shop.application.board.clients.get().flushdb()
     advance(shop.application, batch_id)
     assert shop.live(batch_id).counts.succeeded == 30

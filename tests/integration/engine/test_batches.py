@@ -251,6 +251,7 @@ def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest
     assert (status.completed_chunks, status.failed_chunks) == (1, 1)
     assert len(tries) == 4
     # The ledger knows it, too.
+    recorded(shop.application)
     shop.application.board.clients.get().flushdb()
     live = advance(shop.application, batch_id)
     assert live is not None
