@@ -152,7 +152,7 @@ class BatchStatus:
 
     ``status``: PENDING, STARTED, SUCCESS, FAILURE or REVOKED; a revoked batch has ended with ``finished_at``.
     ``images_per_second`` and the estimates (seconds, see ``db/batch_pace.py``) are of late, and None while
-    they are not known; from the ledger they are of the whole run.
+    they are not known; at the end, and from the ledger, they are of the whole run.
     """
 
     batch_id: str
@@ -201,7 +201,7 @@ def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
     """A batch as a reading of the board has it."""
     facts, counts = live.facts, live.counts
     expected = live.estimate(time.time())
-    return BatchStatus(
+    status = BatchStatus(
         batch_id=batch_id,
         batch_name=facts.name,
         total_images=facts.images,
@@ -212,6 +212,7 @@ def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
         estimated_time_remaining_p90=None if expected is None else round(expected.p90, 1),
         **batches.values_of(live, live.finished if counts.ended else None),
     )
+    return _told_at_the_end(status) if status.finished_at is not None else status
 
 
 def status_of_row(row: BatchExecution) -> BatchStatus:
@@ -219,13 +220,24 @@ def status_of_row(row: BatchExecution) -> BatchStatus:
     columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if hasattr(row, name)}
     status = BatchStatus(**columns, source="ledger")
     if row.finished_at is not None:
-        return replace(status, estimated_time_remaining=0.0, estimated_time_remaining_p90=0.0)
+        return _told_at_the_end(status)
     elapsed = (utc_now() - row.started_at).total_seconds() if row.started_at is not None else 0.0
     if elapsed <= 0 or not status.ended_images:
         return status
     rate = status.ended_images / elapsed
     left = max(0, row.total_images - status.ended_images)
     return replace(status, images_per_second=round(rate, 3), estimated_time_remaining=round(left / rate, 1))
+
+
+def _told_at_the_end(status: BatchStatus) -> BatchStatus:
+    """Nothing is left, and the rate is that of the whole run."""
+    rate = None
+    if status.started_at is not None and status.finished_at is not None:
+        seconds = (status.finished_at - status.started_at).total_seconds()
+        rate = round(status.ended_images / seconds, 3) if seconds > 0 else None
+    return replace(
+        status, images_per_second=rate, estimated_time_remaining=0.0, estimated_time_remaining_p90=0.0
+    )
 
 
 def _check_name(name: str) -> None:
