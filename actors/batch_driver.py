@@ -182,6 +182,7 @@ def record(application: Application, batch_id: str, *, cleared: bool = False) ->
         finished = live.finished or live.ending or round(time.time(), 3)
     batches.record(application.database, batch_id, live, finished, CHUNK_ERROR, cleared=cleared)
     note_pace(application, batch_id, live)
+    application.batches.tell(batch_id, live)
     if finished is not None:
         _close(application, batch_id, live, finished)
 

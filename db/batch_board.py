@@ -47,6 +47,10 @@ _NOT_SENT, _FAILED_UNSTARTED, _REVOKED = re.compile(b"[\0n]"), re.compile(b"f"),
 #: The letter for a chain of which only the ledger knows, by its status there.
 LETTERS = {"SUCCESS": "S", "FAILURE": "F", "REVOKED": "R"}
 PRIORITIES = ("high", "default", "low")
+#: What those who follow a batch live are told at its end, as of a chain's.
+_AT_END = {ProcessStatus.SUCCESS: "END", ProcessStatus.FAILURE: "FAILED", ProcessStatus.REVOKED: "FAILED"}
+#: Seconds that its messages are kept after the last one, while it runs.
+_STREAM_TTL = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,12 @@ class LiveBatch:
     def failed_chunks(self) -> list[int]:
         """The chunks with an item that never got its chain."""
         return sorted(self._chunks_with(_FAILED_UNSTARTED, self.facts.chunks))
+
+    @property
+    def ended_share(self) -> float:
+        """The share of the images that have ended, 0.0 to 1.0."""
+        counts = self.counts
+        return round(1 - (counts.open + counts.new) / self.facts.images, 4)
 
     @property
     def status(self) -> ProcessStatus:
@@ -317,7 +327,9 @@ class BatchBoard:
     def forget(self, batch_id: str) -> None:
         """Take a batch off the board."""
         client = self.clients.get()
-        client.unlink(self.keys.batch(batch_id), self.keys.batch_items(batch_id))
+        client.unlink(
+            self.keys.batch(batch_id), self.keys.batch_items(batch_id), self.keys.messages(batch_id)
+        )
         client.zrem(self.keys.batches, batch_id)
         client.hdel(self.keys.batches_waiting, batch_id)
 
@@ -347,6 +359,20 @@ class BatchBoard:
         for batch_id in batch_ids:
             pipe.exists(self.keys.batch(batch_id))
         return [bool(found) for found in pipe.execute()] if batch_ids else []
+
+    def tell(self, batch_id: str, live: LiveBatch) -> bool:
+        """Tell those who follow the batch live how far it is, unless they have been told. Returns whether."""
+        counts, share = live.counts, live.ended_share
+        message: dict[str, Any] = {"run_id": batch_id, "progress": share}
+        if counts.ended:
+            message["state"] = _AT_END[live.status]
+            message["log"] = f"{counts.succeeded} completed, {counts.failed} failed, {counts.revoked} revoked"
+        else:
+            message["state"] = "PENDING" if live.started is None else "STARTED"
+        keys = [self.keys.batch(batch_id), self.keys.messages(batch_id)]
+        mark = f"{message['state']} {int(share * 100)}"
+        kept = FINAL_STATE_TTL if counts.ended else _STREAM_TTL
+        return bool(self._run("batch_tell", keys, live.seq, mark, encode(message), self.keys.progress, kept))
 
     def wait_in_line(self, batch_id: str, priority: str, *, waits: bool) -> Line:
         """Note whether a batch has chunks to release, and look who else has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from chains import recorded
 from dramatiq import Worker
 from servers import PostgresServer, RedisServer, fresh_database
 from waiting import wait_until
+from websockets.sync.client import connect
 
 from actors.application import Application
 from actors.batch_driver import post
@@ -150,6 +152,28 @@ def test_of_a_batch_that_only_the_ledger_knows_the_whole_run_counts(api: Api) ->
     found = api.get("/pipeline/batch/elsewhere").json()["data"]
     assert found["estimated_time_remaining"] == pytest.approx(160, abs=8)
     assert found["estimated_time_remaining_p90"] is None
+
+
+def test_a_batch_is_followed_live(api: Api, shop: Shop, work: Work) -> None:
+    shop.seconds = 0.02
+    batch_id = shop.start([*shop.files(58), *shop.files(2, "bad")], chunk_size=5)
+    with connect(f"ws://127.0.0.1:{api.port}/ws/{batch_id}") as socket:
+        first = json.loads(socket.recv(10))
+        assert (first["type"], first["state"], first["progress"]) == ("initial_state", "PENDING", 0.0)
+        work(api.application)
+        told = []
+        while not told or told[-1]["state"] not in ("END", "FAILED"):
+            told.append(json.loads(socket.recv(60)))
+    shares = [one["progress"] for one in told]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 3
+    last = told[-1]
+    assert (last["state"], last["progress"]) == ("FAILED", 1.0)
+    assert last["message"] == "58 completed, 2 failed, 0 revoked"
+    assert {one["state"] for one in told[:-1]} <= {"PENDING", "STARTED"}
+    # Who comes later sees how it ended.
+    with connect(f"ws://127.0.0.1:{api.port}/ws/{batch_id}") as socket:
+        assert json.loads(socket.recv(10))["state"] == "FAILED"
 
 
 def test_a_million_images_are_not_rounded_to_the_end(api: Api) -> None:
