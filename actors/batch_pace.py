@@ -24,18 +24,13 @@ def note_pace(application: Application, batch_id: str, live: LiveBatch) -> None:
         return
     if live.started is None:
         return
-    ended = live.facts.images - counts.open - counts.new
+    ended = live.facts.images - counts.left
     pace = live.pace.after(Sample(round(time.time(), 3), ended, counts.open))
     if pace is live.pace:
         return
-    threads = _threads(application)
+    # What is open beyond that waits in a queue.
+    threads = Workers(application.board.clients, application.board.keys).threads()
     if threads and pace.samples[-1].busy > threads:
         *before, newest = pace.samples
         pace = Pace(pace.since, (*before, newest._replace(busy=threads)))
     application.batches.note(batch_id, "pace", pace.as_json())
-
-
-def _threads(application: Application) -> int:
-    """How many stages run at a time; what is open beyond that waits in a queue."""
-    known = Workers(application.board.clients, application.board.keys).known()
-    return sum(worker.facts.threads for worker in known if worker.alive_for)

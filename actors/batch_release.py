@@ -110,8 +110,8 @@ def room_of(application: Application, live: LiveBatch, sharers: int) -> Room:
     """The window that was asked for, or what keeps the workers busy, shared with the batches beside."""
     if live.facts.window:
         return Room(chunks=live.facts.window)
-    known = Workers(application.board.clients, application.board.keys).known()
-    threads = max(FEWEST_THREADS, sum(worker.facts.threads for worker in known if worker.alive_for))
+    workers = Workers(application.board.clients, application.board.keys)
+    threads = max(FEWEST_THREADS, workers.threads())
     ready = live.pace.newest_rate * REACTION
     return Room(None, images=max(IMAGES_PER_THREAD * threads / sharers, ready), busy=threads / sharers)
 

@@ -185,8 +185,7 @@ def _reasons(house: Application, batch_id: str, letters: bytes, failed: Iterable
 
 def _expected(house: Application, batch_id: str, reasons: list[Failure], stages: int) -> float | None:
     """Seconds: the work that is left, shared by the threads, and no less than that of one image."""
-    known = Workers(house.board.clients, house.board.keys).known()
-    threads = sum(worker.facts.threads for worker in known if worker.alive_for)
+    threads = Workers(house.board.clients, house.board.keys).threads()
     seconds = batch_failures.seconds_of_stages(house.database, batch_id)
     first = min((reason.stage or 1 for reason in reasons), default=1)
     if not threads or not stages or any(stage not in seconds for stage in range(first, stages + 1)):

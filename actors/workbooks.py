@@ -7,11 +7,13 @@ so are cells and rows that lie absurdly far out.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from xml.etree.ElementTree import ParseError
 
 from callboard.errors import BadInput
@@ -43,6 +45,26 @@ _DAMAGED = (
 def is_workbook(start: bytes) -> bool:
     """Whether a file that starts so may be an .xlsx."""
     return start.startswith(b"PK\x03\x04")
+
+
+@contextmanager
+def written_workbook(file: IO[bytes], **options: Any) -> Iterator[Any]:
+    """An xlsxwriter workbook in which text stays text; ``file`` has it when the block ends.
+
+    It is made on the disk, so that memory does not grow with it.
+
+    Parameters:
+        options: more of xlsxwriter's.
+    """
+    import xlsxwriter  # noqa: PLC0415 (an extra)
+
+    as_text = dict.fromkeys(("strings_to_formulas", "strings_to_numbers", "strings_to_urls"), False)
+    with tempfile.TemporaryDirectory(prefix="callboard-") as folder:
+        path = Path(folder) / "workbook.xlsx"
+        with xlsxwriter.Workbook(str(path), {"tmpdir": folder, **as_text, **options}) as book:
+            yield book
+        with path.open("rb") as made:
+            shutil.copyfileobj(made, file, 1 << 20)
 
 
 @contextmanager

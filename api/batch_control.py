@@ -12,14 +12,13 @@ from actors.batch_revoke import revoke_batch
 
 from . import schemas
 from .auth import Role
+from .batches import known_batch_id
 from .bodies import read_json
-from .errors import Refusal
 from .house import House
 from .messages import text
 from .operations import operation
 
 _ERRORS = dict.fromkeys((400, 404, 409, 413, 415, 422), schemas.ERROR)
-_ID_LENGTH = 255
 
 
 class RetryFailed:
@@ -42,7 +41,7 @@ class RetryFailed:
         dry_run = body.get("dry_run", False) or bool(req.context.query.get("dry_run"))
         house = self._house
         plan = await house.change(
-            retry_failed, _known(batch_id), dry_run=dry_run, application=house.application
+            retry_failed, known_batch_id(batch_id), dry_run=dry_run, application=house.application
         )
         resp.status = 200 if dry_run else 202
         resp.set_header("Location", _location(req, batch_id))
@@ -69,18 +68,15 @@ class RevokeBatch:
         body = await read_json(req, self._body_limit, schemas.REVOKE_BODY)
         house = self._house
         receipt = await house.change(
-            revoke_batch, _known(batch_id), body.get("reason", "revoked"), application=house.application
+            revoke_batch,
+            known_batch_id(batch_id),
+            body.get("reason", "revoked"),
+            application=house.application,
         )
         resp.status = 202
         resp.set_header("Location", _location(req, batch_id))
         message = text(req.context.language, "batch_revoked", batch_id=batch_id)
         resp.media = {"success": True, "data": asdict(receipt), "message": message}
-
-
-def _known(batch_id: str) -> str:
-    if "\0" in batch_id or len(batch_id) > _ID_LENGTH:
-        raise Refusal(404, "batch_not_found", "Batch not found")
-    return batch_id
 
 
 def _location(req: Request, batch_id: str) -> str:

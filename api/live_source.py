@@ -13,14 +13,13 @@ import redis.asyncio
 from db.chains import percent_done
 from db.keys import Keys
 from db.status import StatusManager
+from db.status_rows import AT_END
 
 from .live_run import Loaded, parse
 
 #: Messages of a stream that are read at a time; a stream keeps about a thousand.
 CHUNK = 500
 STREAM_LENGTH = 1100
-#: What the board's statuses are called in progress messages.
-AT_END = {"SUCCESS": "END", "FAILURE": "FAILED", "REVOKED": "FAILED"}
 ENTRY_ID = re.compile(r"\d{1,20}-\d{1,20}")
 
 StreamEntry = tuple[str, bytes]

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from .batch_views import BatchBar, BatchJson, BatchLines, BatchView, words
 from .errors import CallboardError, LedgerUnavailable
-from .follow import OUTAGE_SECONDS, WaitsForWorkers, say
+from .follow import Patience, WaitsForWorkers
 from .terminal import complain
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class _Look:
     def __init__(self, application: Application, batch_id: str) -> None:
         self._application = application
         self._batch_id = batch_id
-        self._away_since: float | None = None
+        self._patience = Patience()
 
     def patiently(self) -> BatchStatus | None:
         from actors.batches import batch_status  # noqa: PLC0415
@@ -157,14 +157,10 @@ class _Look:
         try:
             status = batch_status(self._batch_id, application=self._application)
         except LedgerUnavailable as error:
-            now = time.monotonic()
-            if self._away_since is None:
-                self._away_since = now
-                say(f"{error}; waiting for it")
-            if now - self._away_since > OUTAGE_SECONDS:
+            if self._patience.is_over(f"{error}; waiting for it"):
                 raise
             return None
-        self._away_since = None
+        self._patience.back()
         return status
 
 

@@ -96,13 +96,32 @@ def say(text: str) -> None:
     print(f"callboard: {text}", file=sys.stderr, flush=True)
 
 
+class Patience:
+    """Bears an outage for so long as ``OUTAGE_SECONDS``, and says once that it does."""
+
+    def __init__(self) -> None:
+        self._away_since: float | None = None
+
+    def is_over(self, words: str) -> bool:
+        """Note that a server is away, in the words given. Returns whether it has been for too long."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            say(words)
+        return now - self._away_since > OUTAGE_SECONDS
+
+    def back(self) -> None:
+        """Note that all answer again."""
+        self._away_since = None
+
+
 class _Look:
     """Reads a chain; bridges over an outage of Redis."""
 
     def __init__(self, status: StatusManager, chain_id: str) -> None:
         self._status = status
         self._chain_id = chain_id
-        self._away_since: float | None = None
+        self._patience = Patience()
 
     def once(self) -> tuple[ChainSummary, Stages]:
         chain = self._status.find(self._chain_id)
@@ -116,14 +135,10 @@ class _Look:
         try:
             found = self.once()
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            now = time.monotonic()
-            if self._away_since is None:
-                self._away_since = now
-                say(f"Redis does not answer, waiting for it ({error})")
-            if now - self._away_since > OUTAGE_SECONDS:
+            if self._patience.is_over(f"Redis does not answer, waiting for it ({error})"):
                 raise
             return None
-        self._away_since = None
+        self._patience.back()
         return found
 
 

@@ -35,6 +35,7 @@ from .keys import CALLED_TTL, FINAL_STATE_TTL, Keys
 from .models import ProcessStatus
 from .redis_client import ThreadClients
 from .scripts import script
+from .status_rows import AT_END
 
 NEW, OPEN, SUCCEEDED = b"\0", b"p", b"S"
 FAILED, REVOKED = b"Ff", b"Rr"
@@ -47,8 +48,6 @@ _NOT_SENT, _FAILED_UNSTARTED, _REVOKED = re.compile(b"[\0n]"), re.compile(b"f"),
 #: The letter for a chain of which only the ledger knows, by its status there.
 LETTERS = {"SUCCESS": "S", "FAILURE": "F", "REVOKED": "R"}
 PRIORITIES = ("high", "default", "low")
-#: What those who follow a batch live are told at its end, as of a chain's.
-_AT_END = {ProcessStatus.SUCCESS: "END", ProcessStatus.FAILURE: "FAILED", ProcessStatus.REVOKED: "FAILED"}
 #: Seconds that its messages are kept after the last one, while it runs.
 _STREAM_TTL = 7 * 86_400
 
@@ -78,8 +77,13 @@ class Counts:
         )
 
     @property
+    def left(self) -> int:
+        """How many have not ended."""
+        return self.open + self.new
+
+    @property
     def ended(self) -> bool:
-        return not self.open and not self.new
+        return not self.left
 
 
 @dataclass(frozen=True)
@@ -159,8 +163,7 @@ class LiveBatch:
     @property
     def ended_share(self) -> float:
         """The share of the images that have ended, 0.0 to 1.0."""
-        counts = self.counts
-        return round(1 - (counts.open + counts.new) / self.facts.images, 4)
+        return round(1 - self.counts.left / self.facts.images, 4)
 
     @property
     def status(self) -> ProcessStatus:
@@ -176,8 +179,7 @@ class LiveBatch:
 
     def estimate(self, moment: float) -> Estimate | None:
         """How long it will take from a moment (epoch seconds) on; None while that is not known."""
-        counts = self.counts
-        left = counts.open + counts.new
+        left = self.counts.left
         return estimate(self.pace, moment, self.facts.images - left, left)
 
 
@@ -365,7 +367,7 @@ class BatchBoard:
         counts, share = live.counts, live.ended_share
         message: dict[str, Any] = {"run_id": batch_id, "progress": share}
         if counts.ended:
-            message["state"] = _AT_END[live.status]
+            message["state"] = AT_END[live.status.value]
             message["log"] = f"{counts.succeeded} completed, {counts.failed} failed, {counts.revoked} revoked"
         else:
             message["state"] = "PENDING" if live.started is None else "STARTED"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from .batch_board import (
     UNSTARTED_WAITS,
 )
 from .batches import Item, chain_id_of
-from .connection import session
+from .connection import in_parts, read_tuples
 from .models import BatchChunk, ChainExecution, TaskLog
 from .status_rows import FAILURE, SUCCESS
 from .values import from_epoch
@@ -42,7 +42,6 @@ STATES = {
 }
 _STATE_OF = {letter: state for state, letters in STATES.items() for letter in letters}
 _ROW_STATES = {"SUCCESS": "completed", "FAILURE": "failed", "REVOKED": "revoked"}
-_IDS = 900
 
 
 @dataclass(frozen=True)
@@ -174,15 +173,15 @@ def _held(
     """What the rows of chunks hold of these images, and why a chunk has failed where it has."""
     chunk: Any = BatchChunk
     own = chunk.batch_id == batch_id
-    first = _rows(database, chunk.select(chunk.items).where(own, chunk.number == 0))
+    first = read_tuples(database, chunk.select(chunk.items).where(own, chunk.number == 0))
     # Each row but the last holds as many.
     size = max(1, len(first[0][0])) if first else 1
     asked = set(wanted)
     held: dict[int, Item] = {}
     errors: dict[int, str] = {}
-    for part in _parts(sorted({index // size for index in wanted})):
+    for part in in_parts(sorted({index // size for index in wanted})):
         query = chunk.select(chunk.number, chunk.items, chunk.error).where(own, chunk.number.in_(part))
-        for number, items, error in _rows(database, query):
+        for number, items, error in read_tuples(database, query):
             for index, (path, public_path) in enumerate(items, start=number * size):
                 if index in asked:
                     held[index] = (path, public_path)
@@ -196,7 +195,7 @@ def _chains(database: peewee.Database, batch_id: str, wanted: Sequence[int]) -> 
     found = {}
     # The plan is long, and of a chain that has succeeded nobody asks for it.
     stages = peewee.Case(None, [(chain.status != SUCCESS, chain.stages)], None)
-    for part in _parts(wanted):
+    for part in in_parts(wanted):
         ids = {chain_id_of(batch_id, index): index for index in part}
         query = chain.select(
             chain.id,
@@ -207,7 +206,7 @@ def _chains(database: peewee.Database, batch_id: str, wanted: Sequence[int]) -> 
             chain.finished_at,
             stages.alias("stages"),
         ).where(chain.chain_id.in_(list(ids)))
-        found.update({ids[row[1]]: _Chain(*row) for row in _rows(database, query)})
+        found.update({ids[row[1]]: _Chain(*row) for row in read_tuples(database, query)})
     return found
 
 
@@ -218,13 +217,13 @@ def _tasks(database: peewee.Database, keys: Sequence[int]) -> dict[int, _Tasks]:
     found = {}
     failed = fn.MIN(peewee.Case(None, [(task.status == FAILURE, task.stage)], None))
     unended = fn.MIN(peewee.Case(None, [(task.status != SUCCESS, task.stage)], None))
-    for part in _parts(keys):
+    for part in in_parts(keys):
         query = (
             task.select(task.chain_execution, fn.SUM(task.retries), failed, unended, fn.MAX(task.stage))
             .where(task.chain_execution.in_(part))
             .group_by(task.chain_execution)
         )
-        for key, retries, failed_at, stands_at, reached in _rows(database, query):
+        for key, retries, failed_at, stands_at, reached in read_tuples(database, query):
             found[key] = _Tasks(int(retries or 0), failed_at or stands_at or (reached or 0) + 1)
     return found
 
@@ -244,12 +243,3 @@ def _first_line(text: Any) -> str | None:
 
 def _moment(value: Any) -> datetime | None:
     return from_epoch(float(value)) if value else None
-
-
-def _rows(database: peewee.Database, query: Any) -> list[tuple[Any, ...]]:
-    with session(database):
-        return list(query.tuples().execute(database))
-
-
-def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
-    return (list(values[start : start + _IDS]) for start in range(0, len(values), _IDS))

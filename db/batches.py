@@ -11,13 +11,12 @@ import peewee
 
 from .batch_board import FAILED_UNSTARTED, LETTERS, RETRY_WAITS, Counts, LiveBatch
 from .batch_facts import BatchFacts
-from .connection import session
+from .connection import in_parts, read_tuples, session
 from .models import BatchChunk, BatchExecution, ChainExecution, TaskLog, read_rows
 from .status_rows import ENDED
 from .values import clean_text, from_epoch, to_epoch, utc_now
 
 _ROWS_PER_INSERT = 200
-_IDS = 900
 
 #: The columns of a batch's row that :func:`values_of` tells.
 CHANGING = (
@@ -138,8 +137,7 @@ def open_batches(database: peewee.Database, *, older_than: float) -> list[str]:
         batch.seq.is_null(False),
         batch.created_at < utc_now() - timedelta(seconds=older_than),
     )
-    with session(database):
-        return [batch_id for (batch_id,) in query.tuples().execute(database)]
+    return [batch_id for (batch_id,) in read_tuples(database, query)]
 
 
 def ended_lately(database: peewee.Database, *, after: float, until: float) -> list[BatchExecution]:
@@ -158,8 +156,7 @@ def ended_tasks(database: peewee.Database, task_ids: Sequence[str]) -> set[str]:
     """Which of these tasks have ended as far as the ledger knows."""
     task: Any = TaskLog
     query = task.select(task.task_id).where(task.task_id.in_(task_ids), task.status.in_(ENDED))
-    with session(database):
-        return {task_id for (task_id,) in query.tuples().execute(database)}
+    return {task_id for (task_id,) in read_tuples(database, query)}
 
 
 def run_of(finished: datetime) -> int:
@@ -172,8 +169,7 @@ def statuses(database: peewee.Database, chain_ids: Sequence[str]) -> dict[str, s
     chain: Any = ChainExecution
     found: dict[str, str] = {}
     with session(database):
-        for start in range(0, len(chain_ids), _IDS):
-            part = chain_ids[start : start + _IDS]
+        for part in in_parts(chain_ids):
             query = chain.select(chain.chain_id, chain.status).where(chain.chain_id.in_(part))
             found.update(query.tuples().execute(database))
     return found
@@ -278,10 +274,10 @@ def record(
             return
         if cleared:
             _clear_errors(database, batch_id)
-        for start in range(0, len(pieces), _IDS):
+        for part in in_parts(pieces):
             BatchChunk.update(error=clean_text(error)).where(
                 BatchChunk.batch_id == batch_id,
-                BatchChunk.number.in_(pieces[start : start + _IDS]),
+                BatchChunk.number.in_(part),
                 BatchChunk.error.is_null(),
             ).execute(database)
         if live.revoked is not None:

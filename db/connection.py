@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
 import psycopg2  # type: ignore[import-untyped]
@@ -25,6 +25,9 @@ from .bounded import BoundedConnection, connect_bounded, parse_url
 
 SQLITE_PREFIX = "sqlite:///"
 SQLITE_BUSY_SECONDS = 10
+_PARAMETERS = 900
+T = TypeVar("T")
+
 _NOT_MIGRATED = ("42P01", "42703")  # PostgreSQL: undefined table, undefined column
 
 
@@ -77,6 +80,17 @@ def session(database: peewee.Database) -> Iterator[peewee.Database]:
 def execute(database: peewee.Database, statement: str, parameters: Sequence[Any] = ()) -> Any:
     """The driver's cursor after one statement, inside a session."""
     return database.execute_sql(statement, parameters)
+
+
+def read_tuples(database: peewee.Database, query: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query, as tuples."""
+    with session(database):
+        return list(query.tuples().execute(database))
+
+
+def in_parts(values: Sequence[T]) -> Iterator[list[T]]:
+    """Values by the hundred, few enough for one statement's parameters on either database."""
+    return (list(values[start : start + _PARAMETERS]) for start in range(0, len(values), _PARAMETERS))
 
 
 def close_idle(database: peewee.Database) -> None:

@@ -15,14 +15,14 @@ from typing import Any
 import peewee
 from peewee import fn
 
-from .connection import session
+from .batches import statuses
+from .connection import in_parts, read_tuples, session
 from .models import BatchChunk, BatchExecution, ChainExecution, TaskLog
 from .status_rows import ENDED
 
 #: Rows that one transaction deletes.
 BATCH = 1000
 #: Variables that one statement has beside the ids: an old SQLite takes 999 in all.
-_IDS = 900
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def old_chains(
             .order_by(chain.created_at, chain.id)
             .limit(BATCH)
         )
-        found = _rows(database, query)
+        found = read_tuples(database, query)
         if not found:
             return
         position = (found[-1][2], found[-1][0])
@@ -122,7 +122,7 @@ def _drop_chunks(database: peewee.Database) -> None:
     """Delete what the chunks of deleted batches held. A batch and its chunks are inserted as one."""
     chunk: Any = BatchChunk
     orphan = ~fn.EXISTS(BatchExecution.select().where(BatchExecution.batch_id == chunk.batch_id))
-    while found := _rows(database, chunk.select(chunk.id).where(orphan).limit(BATCH)):
+    while found := read_tuples(database, chunk.select(chunk.id).where(orphan).limit(BATCH)):
         _delete(database, BatchChunk, [row[0] for row in found], orphan)
 
 
@@ -143,7 +143,7 @@ def old_keys(database: peewee.Database, before: datetime, *, dry_run: bool = Fal
             .order_by(chain.idempotency_key)
             .limit(BATCH)
         )
-        found = _rows(database, query)
+        found = read_tuples(database, query)
         if not found:
             return
         last = found[-1][1]
@@ -158,12 +158,7 @@ def states_of(database: peewee.Database, chain_ids: Sequence[str]) -> dict[str, 
     Raises:
         LedgerUnavailable: the database did not answer.
     """
-    chain: Any = ChainExecution
-    known: dict[str, bool] = {}
-    for part in _parts(chain_ids):
-        query = chain.select(chain.chain_id, chain.status).where(chain.chain_id.in_(part))
-        known.update({chain_id: status in ENDED for chain_id, status in _rows(database, query)})
-    return known
+    return {chain_id: status in ENDED for chain_id, status in statuses(database, chain_ids).items()}
 
 
 def batch_states_of(database: peewee.Database, batch_ids: Sequence[str]) -> dict[str, bool]:
@@ -174,9 +169,9 @@ def batch_states_of(database: peewee.Database, batch_ids: Sequence[str]) -> dict
     """
     batch: Any = BatchExecution
     known: dict[str, bool] = {}
-    for part in _parts(batch_ids):
+    for part in in_parts(batch_ids):
         query = batch.select(batch.batch_id, batch.finished_at).where(batch.batch_id.in_(part))
-        known.update({batch_id: ended is not None for batch_id, ended in _rows(database, query)})
+        known.update({batch_id: ended is not None for batch_id, ended in read_tuples(database, query)})
     return known
 
 
@@ -185,7 +180,7 @@ def _tasks_of(database: peewee.Database, keys: Sequence[int], dry_run: bool) -> 
     task: Any = TaskLog
     chain: Any = ChainExecution
     moment = fn.COALESCE(task.finished_at, task.started_at)
-    for part in _parts(keys):
+    for part in in_parts(keys):
         ended = chain.select(chain.id).where(chain.id.in_(part), chain.status.in_(ENDED))
         yield from _walk(database, TaskLog, "tasks", moment, task.chain_execution.in_(ended), dry_run)
 
@@ -195,7 +190,7 @@ def _walk(
 ) -> Iterator[Removed]:
     """Rows that meet a condition, a thousand at a time."""
     if dry_run:
-        ((count, oldest),) = _rows(
+        ((count, oldest),) = read_tuples(
             database, model.select(fn.COUNT(model.id), fn.MIN(moment)).where(condition)
         )
         if count:
@@ -203,7 +198,7 @@ def _walk(
         return
     while True:
         # In no order: the planner would walk along the ids, through all that is not to be deleted.
-        found = _rows(database, model.select(model.id, moment).where(condition).limit(BATCH))
+        found = read_tuples(database, model.select(model.id, moment).where(condition).limit(BATCH))
         count = _delete(database, model, [row[0] for row in found], condition)
         if not count:
             return
@@ -212,25 +207,16 @@ def _walk(
 
 def _delete(database: peewee.Database, model: Any, ids: Sequence[int], condition: Any) -> int:
     count = 0
-    for part in _parts(ids):
+    for part in in_parts(ids):
         with session(database):
             count += model.delete().where(model.id.in_(part), condition).execute(database)
     return count
 
 
 def _release(database: peewee.Database, ids: Sequence[int]) -> None:
-    for part in _parts(ids):
+    for part in in_parts(ids):
         with session(database):
             ChainExecution.update(idempotency_key=None).where(ChainExecution.id.in_(part)).execute(database)
-
-
-def _rows(database: peewee.Database, query: Any) -> list[tuple[Any, ...]]:
-    with session(database):
-        return list(query.tuples().execute(database))
-
-
-def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[start : start + _IDS] for start in range(0, len(items), _IDS))
 
 
 def _oldest(moments: Any) -> datetime | None:

@@ -23,6 +23,8 @@ SUCCESS = ProcessStatus.SUCCESS.value
 FAILURE = ProcessStatus.FAILURE.value
 REVOKED = ProcessStatus.REVOKED.value
 ENDED = (SUCCESS, FAILURE, REVOKED)
+#: What the ends are called in progress messages (``AT_END`` in ``db/lua/includes/transition.lua``, too).
+AT_END = {SUCCESS: "END", FAILURE: "FAILED", REVOKED: "FAILED"}
 
 
 @dataclass(frozen=True)

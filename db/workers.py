@@ -83,6 +83,10 @@ class Workers:
             for worker_id, text, life in zip(ids, registry.values(), lives, strict=True)
         ]
 
+    def threads(self) -> int:
+        """How many stages the workers that are alive can run at a time."""
+        return sum(worker.facts.threads for worker in self.known() if worker.alive_for)
+
     def bury(self, worker_id: str) -> None:
         """Forget a worker that is dead and has left nothing behind."""
         self.clients.get().hdel(self.keys.workers, worker_id)

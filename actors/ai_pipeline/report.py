@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
-import xlsxwriter
+from actors.workbooks import written_workbook
 
 #: Characters of a text that the Excel file shows; the JSON file has all of them.
 SHOWN = 2_000
@@ -73,25 +71,13 @@ def write_excel(
     file: IO[bytes], summary: dict[str, Any], rows: Iterable[Row], problems: list[dict[str, Any]], task: str
 ) -> None:
     """Write an .xlsx file with the sheets Texts, Topics or Classes, Summary and Problems."""
-    with tempfile.TemporaryDirectory(prefix="callboard-") as folder:
-        path = Path(folder) / "results.xlsx"
-        options = {
-            "constant_memory": True,
-            "tmpdir": folder,
-            "strings_to_formulas": False,
-            "strings_to_numbers": False,
-            "strings_to_urls": False,
-        }
-        with xlsxwriter.Workbook(str(path), options) as book:
-            book.set_properties({"comments": f"method: {summary['quality']['method']}"})
-            pen = _Pen(book)
-            _write_texts(pen, rows, task)
-            _write_groups(pen, summary, task)
-            _write_summary(pen, summary)
-            _write_problems(pen, problems)
-        with path.open("rb") as made:
-            while chunk := made.read(1 << 20):
-                file.write(chunk)
+    with written_workbook(file, constant_memory=True) as book:
+        book.set_properties({"comments": f"method: {summary['quality']['method']}"})
+        pen = _Pen(book)
+        _write_texts(pen, rows, task)
+        _write_groups(pen, summary, task)
+        _write_summary(pen, summary)
+        _write_problems(pen, problems)
 
 
 class _Pen:

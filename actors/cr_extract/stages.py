@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from actors.inputs import file_and_options, options_of
 from actors.progress import current_stage, progress
 from actors.storage import local_copy, read_json
 from actors.workflow import stage
@@ -44,7 +45,7 @@ def ocr_stage(document: dict[str, Any]) -> dict[str, Any]:
     from .ocr import read_pages  # noqa: PLC0415
     from .pages import count_pages, iterate_pages, png  # noqa: PLC0415
 
-    file_path, options = _input_of(document)
+    file_path, options = file_and_options(document)
     folder = current_stage().folder
     pages: list[PageWords] = []
     image_urls: list[str] = []
@@ -78,7 +79,7 @@ def llm_stage(document: dict[str, Any]) -> dict[str, Any]:
     Raises:
         StageError: the model's endpoint refuses, or its answers do not fit.
     """
-    findings = _find_fields(_pages_of(document), _options_of(document))
+    findings = _find_fields(_pages_of(document), options_of(document))
     usage: dict[str, Any] = dict(findings.usage)
     progress(100, engine=findings.engine, **usage)
     url = current_stage().folder.write_json("fields.json", findings.to_json())
@@ -153,20 +154,6 @@ def excel_stage(document: dict[str, Any]) -> dict[str, Any]:
         + sum(1 for check in findings.checks if not check.passed and check.table is None),
         "warnings": document["warnings"],
     }
-
-
-def _input_of(document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    file_path = document.get("file_path") if isinstance(document, dict) else None
-    if not isinstance(file_path, str) or not file_path:
-        raise BadInput("the input needs a file_path: a path, or a storage URL")
-    return file_path, _options_of(document)
-
-
-def _options_of(document: dict[str, Any]) -> dict[str, Any]:
-    options = document.get("options") or {}
-    if not isinstance(options, dict):
-        raise BadInput(f"options: read {options!r}, expected an object")
-    return options
 
 
 def _hangul_reader(options: dict[str, Any]) -> HangulReader | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import IO, Any
 
-import xlsxwriter
+from actors.workbooks import written_workbook
 
 _HEADER = {"bold": True, "bg_color": "#E8EDF3", "border": 1, "border_color": "#B0B7C0", "valign": "vcenter"}
 _BAD = {"bg_color": "#FFC7CE", "font_color": "#9C0006"}
@@ -23,36 +21,23 @@ def write_report(
         summary: the counts, and ``errors_by_column``.
         bad_rows: ``row`` (number), ``cells`` (as texts) and ``errors`` (column from 1, name, value, problem).
     """
-    with tempfile.TemporaryDirectory(prefix="callboard-") as folder:
-        path = Path(folder) / "report.xlsx"
-        options = {
-            "tmpdir": folder,
-            "strings_to_formulas": False,
-            "strings_to_numbers": False,
-            "strings_to_urls": False,
-        }
-        with xlsxwriter.Workbook(str(path), options) as book:
-            header, bad = book.add_format(_HEADER), book.add_format(_BAD)
-            rows, errors, facts = (book.add_worksheet(name) for name in ("Rows", "Errors", "Summary"))
-            _write_header(
-                rows, header, [("Row", 8), *((heading, 20) for heading in headings), ("Problems", 60)]
-            )
-            _write_header(
-                errors, header, [("Row", 8), ("Column", 10), ("Heading", 24), ("Value", 40), ("Problem", 60)]
-            )
-            line = 0
-            for number, entry in enumerate(bad_rows, start=1):
-                _write_row(rows, number, entry, len(headings), bad)
-                for error in entry["errors"]:
-                    line += 1
-                    errors.write_number(line, 0, entry["row"])
-                    errors.write_string(line, 1, column_letters(error["column"]))
-                    for place, name in enumerate(("name", "value", "problem"), start=2):
-                        errors.write_string(line, place, error[name])
-            _write_summary(facts, header, summary)
-        with path.open("rb") as made:
-            while chunk := made.read(1 << 20):
-                file.write(chunk)
+    with written_workbook(file) as book:
+        header, bad = book.add_format(_HEADER), book.add_format(_BAD)
+        rows, errors, facts = (book.add_worksheet(name) for name in ("Rows", "Errors", "Summary"))
+        _write_header(rows, header, [("Row", 8), *((heading, 20) for heading in headings), ("Problems", 60)])
+        _write_header(
+            errors, header, [("Row", 8), ("Column", 10), ("Heading", 24), ("Value", 40), ("Problem", 60)]
+        )
+        line = 0
+        for number, entry in enumerate(bad_rows, start=1):
+            _write_row(rows, number, entry, len(headings), bad)
+            for error in entry["errors"]:
+                line += 1
+                errors.write_number(line, 0, entry["row"])
+                errors.write_string(line, 1, column_letters(error["column"]))
+                for place, name in enumerate(("name", "value", "problem"), start=2):
+                    errors.write_string(line, place, error[name])
+        _write_summary(facts, header, summary)
 
 
 def column_letters(number: int) -> str:

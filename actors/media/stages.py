@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from actors import ffmpeg
+from actors.inputs import file_and_options
 from actors.progress import current_stage, progress
 from actors.storage import Folder, local_copy
 from actors.workflow import stage
@@ -144,12 +145,7 @@ def publish_stage(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _input_of(document: Any) -> tuple[str, dict[str, Any]]:
-    file_path = document.get("file_path") if isinstance(document, dict) else None
-    if not isinstance(file_path, str) or not file_path:
-        raise BadInput("the input needs a file_path: a path, or a storage URL")
-    given = document.get("options") or {}
-    if not isinstance(given, dict):
-        raise BadInput(f"options: read {given!r}, expected an object")
+    file_path, given = file_and_options(document)
     options = {"max_height": max(LADDER), "segment_seconds": 4, "preset": "veryfast", **given}
     for name, low, high in (("max_height", min(LADDER), max(LADDER)), ("segment_seconds", 1, 30)):
         value = options[name]
