@@ -8,7 +8,7 @@ the hand-over, which the consumer carries out at ack or nack: see ``actors/redis
     task_postrun   after_process_message, a result  → finish
     task_retry     … an exception, and a retry      → retry
     task_failure   … an exception, and none         → fail
-    task_revoked   the begin's verdict, or RunLost out of the body
+    task_revoked   the begin's verdict, or RunLost in the body: the message is skipped, it has not failed
 """
 
 from __future__ import annotations
@@ -82,9 +82,6 @@ class Tracking(Middleware):
         return {"stage_name", "tracked"}
 
     def after_declare_actor(self, broker: Broker, actor: Actor[..., Any]) -> None:
-        # A lost run is no news for the error log, and nothing to retry.
-        expected = actor.options.get("throws") or ()
-        actor.options["throws"] = (*(expected if isinstance(expected, tuple) else (expected,)), RunLost)
         actor.fn = self._tracked(actor.fn)
 
     def _tracked(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -95,12 +92,19 @@ class Tracking(Middleware):
             run = current_run()
             if run is None:
                 return function(*args, **kwargs)
-            with Interruptible(run):
-                result = function(*map(self.results.load, args), **kwargs)
-                # What is no JSON fails the task below; what the storage does not take is tried again.
-                with suppress(ResultError):
-                    run.result = self.results.dump(run, result)
-                return result
+            try:
+                with Interruptible(run):
+                    result = function(*map(self.results.load, args), **kwargs)
+                    # What is no JSON fails the task below; what the storage does not take is tried again.
+                    with suppress(ResultError):
+                        run.result = self.results.dump(run, result)
+                    return result
+            except BaseException as error:
+                run.interrupted |= isinstance(error, RunLost)
+                if not run.interrupted:
+                    raise
+                # Neither a failure nor a success: no hook of anybody is to take it for one of them.
+                raise SkipMessage(f"stage {run.stage_name} has lost its task") from error
 
         return body
 
@@ -224,10 +228,6 @@ class Tracking(Middleware):
     ) -> None:
         if exception is None:
             run.hand_over = self._finished(run, broker.get_actor(message.actor_name), message, result)
-        elif isinstance(exception, RunLost):
-            # Nothing to record: whoever took the task away has recorded it.
-            run.retry = None
-            message.failed = False
         elif run.retry is not None and not message.failed:
             run.hand_over = self._retried(run, exception)
         else:
@@ -236,7 +236,10 @@ class Tracking(Middleware):
     def after_skip_message(self, broker: Broker, message: MessageProxy) -> None:
         run = run_of(message)
         set_current_run(None)
-        if run is not None and run.hand_over is None:
+        if run is None or run.interrupted:
+            # Whoever has taken the task away has recorded it.
+            return
+        if run.hand_over is None:
             reason = SkipMessage(f"stage {run.stage_name} was skipped: too old, or by its own wish")
             run.hand_over = self._failed(run, message, reason)
 

@@ -11,7 +11,6 @@ from dramatiq.brokers.stub import StubBroker
 from actors.progress import current_stage, progress
 from actors.workflow import RETRY_OPTIONS, Workflow, parallel, stage
 from callboard.errors import SettingsError, UnknownWorkflow, WorkflowError
-from middleware.run import RunLost
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +99,7 @@ def test_task_ids_are_the_same_in_every_process_and_differ_by_chain() -> None:
 
 def test_a_stage_takes_every_actor_option_and_has_defaults_of_its_own() -> None:
     plain = stage(print)
-    assert plain.options == {**RETRY_OPTIONS, "stage_name": "print", "throws": (RunLost,)}
+    assert plain.options == {**RETRY_OPTIONS, "stage_name": "print"}
     chosen = declare("chosen", max_retries=7, time_limit=1000, queue_name="slow", priority=3)
     assert (chosen.options["max_retries"], chosen.options["time_limit"]) == (7, 1000)
     assert (chosen.queue_name, chosen.priority) == ("slow", 3)

@@ -11,10 +11,12 @@ import dramatiq
 import pytest
 from chains import check_stores, ended, recorded
 from dramatiq import Worker
+from dramatiq.middleware import Retries
 from waiting import wait_until
 
 from actors.application import Application
 from actors.control import resume, revoke
+from actors.progress import progress
 from actors.workflow import Workflow, parallel, stage, task_id
 from db.chains import Place
 
@@ -52,6 +54,49 @@ def test_a_revoked_stage_that_never_reports_is_interrupted(application: Applicat
     assert ended(application, chain_id).status == "REVOKED"
     recorded(application)
     check_stores(application, chain_id)
+
+
+@pytest.mark.parametrize("leaving", ["at once", "at its report", "with an error of its own"])
+def test_a_revoked_run_is_neither_a_failure_nor_a_success_to_other_middleware(
+    application: Application, work: Work, leaving: str
+) -> None:
+    told: list[str] = []
+
+    class Pager(dramatiq.Middleware):
+        def after_process_message(
+            self, broker: Any, message: Any, *, result: Any = None, exception: Any = None
+        ) -> None:
+            told.append("failed" if message.failed else "processed")
+
+        def after_skip_message(self, broker: Any, message: Any) -> None:
+            told.append("skipped")
+
+    entered, may_report = threading.Event(), threading.Event()
+
+    @stage(max_retries=3, min_backoff=1, max_backoff=1)
+    def body(document: Any) -> Any:
+        entered.set()
+        if leaving == "at its report":
+            may_report.wait(10)
+            progress(50)
+        try:
+            for _ in range(1000):
+                time.sleep(0.01)
+        except BaseException as error:
+            if leaving == "with an error of its own":
+                raise ValueError("the connection was cut") from error
+            raise
+
+    application.broker.add_middleware(Pager(), before=Retries)
+    chain_id = Workflow("paged", [body]).start(1)
+    work(application)
+    assert entered.wait(10)
+    revoke(chain_id, application=application)
+    may_report.set()
+    wait_until(lambda: told)
+    time.sleep(0.2)
+    assert told == ["skipped"]
+    assert ended(application, chain_id).status == "REVOKED"
 
 
 def test_a_stage_that_cannot_be_interrupted_is_fenced(application: Application, work: Work) -> None:
