@@ -89,6 +89,7 @@ setup(
         "actors",
         "actors.ai_pipeline",
         "actors.autoshorts",
+        "actors.batches",
         "actors.cr_extract",
         "actors.excel_handler",
         "actors.media",

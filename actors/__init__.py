@@ -10,15 +10,16 @@ from importlib import import_module
 from callboard.errors import SettingsError
 from callboard.settings import Settings
 
-from . import batch_chunks, starter
+from . import starter
 from .application import configure, current
-from .batches import start_batch_pipeline
+from .batches import chunks
+from .batches.start import start_batch_pipeline
 
 __all__ = ["start_batch_pipeline"]
 
 _settings = Settings.from_environment()
 starter.declare(configure(_settings).broker)
-batch_chunks.declare(current().broker)
+chunks.declare(current().broker)
 
 for _name in ("ai_pipeline", "autoshorts", "cr_extract", "excel_handler", "media", "messaging"):
     import_module(f"actors.{_name}")

@@ -10,7 +10,7 @@ from dramatiq import Broker
 from callboard import embedded
 from callboard.errors import UnknownWorkflow, WorkflowError
 from callboard.settings import Settings
-from db.batch_board import BatchBoard
+from db.batches.board import BatchBoard
 from db.board import Board
 from db.connection import open_database
 from db.keys import Keys

@@ -24,7 +24,7 @@ from db.workers import Workers
 
 from . import control
 from .application import Application
-from .batch_driver import BatchDriver
+from .batches.driver import BatchDriver
 from .redis_broker import RedisBroker
 
 #: Seconds between two sweeps.

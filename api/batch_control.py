@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from falcon.asgi import Request, Response
 
-from actors.batch_retry import retry_failed
-from actors.batch_revoke import revoke_batch
+from actors.batches.retry import retry_failed
+from actors.batches.revoke import revoke_batch
 
 from . import schemas
 from .auth import Role

@@ -11,10 +11,10 @@ from typing import Any
 import falcon
 from falcon.asgi import Request, Response
 
-from actors.batch_files import MOST_IMAGES
-from actors.batch_items import PAGE, ItemListing, list_items
-from db import batch_csv
-from db.batch_items import STATES, BatchItem
+from actors.batches.files import MOST_IMAGES
+from actors.batches.items import PAGE, ItemListing, list_items
+from db.batches import items_csv
+from db.batches.items import STATES, BatchItem
 
 from . import schemas
 from .batches import known_batch_id
@@ -79,13 +79,13 @@ class BatchItems:
         self, listing: ItemListing, first: list[BatchItem], offset: int, end: int
     ) -> AsyncIterator[bytes]:
         """Page by page: of a batch of any size no more than one is held."""
-        yield (batch_csv.header() + batch_csv.rows(first)).encode()
+        yield (items_csv.header() + items_csv.rows(first)).encode()
         for start in range(offset + PAGE, end, PAGE):
             yield (await self._house.off_loop.read(_page, listing, start, min(PAGE, end - start))).encode()
 
 
 def _page(listing: ItemListing, offset: int, limit: int) -> str:
-    return batch_csv.rows(listing.page(offset, limit))
+    return items_csv.rows(listing.page(offset, limit))
 
 
 def _preferred(req: Request) -> str:

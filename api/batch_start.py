@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from falcon.asgi import Request, Response
 
-from actors.batch_files import Listed, files_under
-from actors.batches import DEFAULT_WORKFLOW, batch_id_of, start_batch_pipeline
+from actors.batches.files import Listed, files_under
+from actors.batches.start import DEFAULT_WORKFLOW, batch_id_of, start_batch_pipeline
 from actors.storage import Folder
 from callboard.errors import BatchError, LedgerUnavailable, UnknownWorkflow
-from db.batches import items_of, read
+from db.batches.ledger import items_of, read
 
 from . import batch_schemas, batches, schemas
 from .auth import Role

@@ -8,8 +8,8 @@ from typing import Any
 
 from falcon.asgi import Request, Response
 
-from actors.batch_statistics import batch_statistics
-from db.batch_statistics import BatchStatistics
+from actors.batches.statistics import batch_statistics
+from db.batches.statistics import BatchStatistics
 from db.values import utc_now
 
 from . import schemas

@@ -10,7 +10,7 @@ from typing import Any
 import redis
 from falcon.asgi import Request, Response
 
-from actors.batches import BatchStatus, status_of_live, status_of_row
+from actors.batches.status import BatchStatus, status_of_live, status_of_row
 from db.history import batch, batches
 from db.models import BatchExecution
 

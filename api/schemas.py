@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from db.batch_items import STATES
+from db.batches.items import STATES
 from db.models import ProcessStatus
 
 Schema = dict[str, Any]

@@ -111,7 +111,7 @@ class House:
 
     def start(self, name: str, paths: list[str], **options: Any) -> str:
         """Start a batch."""
-        from actors.batches import start_batch_pipeline  # noqa: PLC0415
+        from actors.batches.start import start_batch_pipeline  # noqa: PLC0415
 
         return start_batch_pipeline(name, paths, **options)
 
@@ -270,7 +270,7 @@ def fair(house: House, folder: Path, images: int, singles: int) -> dict[str, Any
     time.sleep(5)
     busy = [single(number) for number in range(singles)]
     still_runs = house.ask(batch_id)
-    from actors.batch_revoke import revoke_batch  # noqa: PLC0415
+    from actors.batches.revoke import revoke_batch  # noqa: PLC0415
 
     revoke_batch(batch_id)
     house.wait(batch_id, 120)

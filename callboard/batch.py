@@ -21,8 +21,8 @@ from .terminal import complain
 
 if TYPE_CHECKING:
     from actors.application import Application
-    from actors.batches import BatchStatus
-    from db.batch_items import BatchItem
+    from actors.batches.status import BatchStatus
+    from db.batches.items import BatchItem
 
 #: Seconds between two looks.
 INTERVAL = 0.5
@@ -45,7 +45,7 @@ def files_of(
         CallboardError: the manifest cannot be read, or nothing matches the pattern.
         BatchError, StorageUnavailable: the prefix cannot be listed, or holds nothing.
     """
-    from actors.batch_files import files_under  # noqa: PLC0415 (loads everything)
+    from actors.batches.files import files_under  # noqa: PLC0415 (loads everything)
 
     if pattern is not None and prefix is None:
         raise CallboardError("--pattern: goes with --prefix; --glob takes patterns of its own")
@@ -125,7 +125,7 @@ def show_batch(application: Application, batch_id: str, as_json: bool) -> bool:
         UnknownBatch: there is none.
         LedgerUnavailable: the database does not answer.
     """
-    from actors.batches import batch_status  # noqa: PLC0415
+    from actors.batches.status import batch_status  # noqa: PLC0415
 
     status = batch_status(batch_id, application=application)
     view = BatchJson() if as_json else BatchLines()
@@ -152,7 +152,7 @@ class _Look:
         self._patience = Patience()
 
     def patiently(self) -> BatchStatus | None:
-        from actors.batches import batch_status  # noqa: PLC0415
+        from actors.batches.status import batch_status  # noqa: PLC0415
 
         try:
             status = batch_status(self._batch_id, application=self._application)
@@ -175,7 +175,7 @@ class _Failures:
         self._more = False
 
     def new(self, status: BatchStatus) -> Iterator[BatchItem]:
-        from actors.batch_items import list_items  # noqa: PLC0415
+        from actors.batches.items import list_items  # noqa: PLC0415
 
         if status.failed_images == self._count or len(self._told) >= MOST_FAILURES:
             return

@@ -12,8 +12,8 @@ from .terminal import AsJson, Follow, ready_application, show
 
 if TYPE_CHECKING:
     from actors.application import Application
-    from actors.batch_retry import RetryPlan
-    from actors.batches import BatchStatus
+    from actors.batches.retry import RetryPlan
+    from actors.batches.status import BatchStatus
 
 
 def retry_failed(
@@ -26,7 +26,7 @@ def retry_failed(
 
     With --follow the exit status is 1 for a batch that has failed or was revoked.
     """
-    from actors.batch_retry import retry_failed as retry  # noqa: PLC0415 (loads everything)
+    from actors.batches.retry import retry_failed as retry  # noqa: PLC0415 (loads everything)
 
     from .batch import follow_batch  # noqa: PLC0415
 
@@ -41,7 +41,7 @@ def revoke(
     application: Application, batch_id: str, reason: str, as_json: bool, unknown: UnknownChain
 ) -> None:
     """Call a batch off; what is no batch either raises the error given."""
-    from actors.batch_revoke import revoke_batch  # noqa: PLC0415
+    from actors.batches.revoke import revoke_batch  # noqa: PLC0415
 
     try:
         receipt = revoke_batch(batch_id, reason, application=application)
@@ -55,7 +55,7 @@ def revoke(
 
 def refuse_resume(application: Application, batch_id: str, unknown: UnknownChain) -> CallboardError:
     """What is to be said of a batch's id where a chain's was expected; else the error given."""
-    from actors.batches import batch_status  # noqa: PLC0415
+    from actors.batches.status import batch_status  # noqa: PLC0415
 
     try:
         batch_status(batch_id, application=application)
@@ -69,7 +69,7 @@ def refuse_resume(application: Application, batch_id: str, unknown: UnknownChain
 
 def why(application: Application, batch_id: str, as_json: bool, unknown: UnknownChain) -> bool:
     """Say where a batch stands, and what can be done. Returns False when it has failed or was revoked."""
-    from actors.batches import batch_status  # noqa: PLC0415
+    from actors.batches.status import batch_status  # noqa: PLC0415
 
     try:
         status = batch_status(batch_id, application=application)

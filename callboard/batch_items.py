@@ -15,7 +15,7 @@ from .terminal import AsJson, ready_application
 from .views import in_one_line
 
 if TYPE_CHECKING:
-    from db.batch_items import BatchItem
+    from db.batches.items import BatchItem
 
 
 def batch_items(
@@ -27,17 +27,17 @@ def batch_items(
     as_json: AsJson = False,
 ) -> None:
     """Show the images of a batch: where each stands, and why it failed."""
-    from actors.batch_items import batch_items as read_items  # noqa: PLC0415 (loads everything)
-    from db import batch_csv  # noqa: PLC0415
+    from actors.batches.items import batch_items as read_items  # noqa: PLC0415 (loads everything)
+    from db.batches import items_csv  # noqa: PLC0415
 
     if as_csv and as_json:
         raise CallboardError("--csv and --json do not go together")
     items = read_items(batch_id, status, application=ready_application())
     if as_csv:
-        sys.stdout.write(batch_csv.header())
+        sys.stdout.write(items_csv.header())
     for item in items:
         if as_csv:
-            sys.stdout.write(batch_csv.rows([item]))
+            sys.stdout.write(items_csv.rows([item]))
         elif as_json:
             print(json.dumps(_facts(item), ensure_ascii=False))
         else:

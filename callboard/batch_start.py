@@ -49,7 +49,7 @@ def batch(
 
     With --follow the exit status is 1 for a batch that has failed or was revoked.
     """
-    from actors.batches import start_batch_pipeline  # noqa: PLC0415 (loads everything)
+    from actors.batches.start import start_batch_pipeline  # noqa: PLC0415 (loads everything)
 
     from .batch import files_of, follow_batch, lines_of, number_of  # noqa: PLC0415
 

@@ -17,8 +17,8 @@ from .views import STYLES, in_one_line
 from .why_task import duration
 
 if TYPE_CHECKING:
-    from actors.batches import BatchStatus
-    from db.batch_items import BatchItem
+    from actors.batches.status import BatchStatus
+    from db.batches.items import BatchItem
 
 #: Seconds between two plain lines of a batch whose status is the same.
 PLAIN_SECONDS = 5.0

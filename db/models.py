@@ -241,7 +241,7 @@ class BatchExecution(LedgerModel):
     """A batch: many images in chunks. ``seq``: number of the newest reading of its board that was written.
 
     ``plan``: ``{"workflow": str, "window": int, "priority": str, "success_threshold": float, "by": str,
-    "auto": bool}``. ``segments``: of an automatic chunk size, see :class:`~db.batch_facts.BatchFacts`.
+    "auto": bool}``. ``segments``: of an automatic chunk size, see :class:`~db.batches.facts.BatchFacts`.
     ``retried_at``: until when what had failed was asked to be retried, last time. ``revoked_at``: when it was
     called off; it stays though a chain of it is resumed.
     """

@@ -15,7 +15,7 @@ from typing import Any
 import peewee
 from peewee import fn
 
-from .batches import statuses
+from .batches.ledger import statuses
 from .connection import in_parts, read_tuples, session
 from .models import BatchChunk, BatchExecution, ChainExecution, TaskLog
 from .status_rows import ENDED

@@ -14,11 +14,12 @@ import dramatiq
 from api_server import Api
 from waiting import wait_until
 
-from actors import batch_chunks, batches
 from actors.application import Application
+from actors.batches import chunks
+from actors.batches.start import start_batch_pipeline
 from actors.workflow import Workflow, stage
-from db.batch_board import BatchFacts
-from db.batches import chain_id_of, create
+from db.batches.board import BatchFacts
+from db.batches.ledger import chain_id_of, create
 from db.connection import session
 from db.models import BatchExecution, ChainExecution, TaskLog
 
@@ -35,7 +36,7 @@ class Shop:
         self.seconds = 0.0
         self.gate = threading.Event()
         self.gate.set()
-        batch_chunks.declare(application.broker)
+        chunks.declare(application.broker)
 
         @stage(name="읽기", actor_name="read", max_retries=0)
         def read(document: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class Shop:
         return [str(path) for path in paths]
 
     def start(self, files: list[str], **options: Any) -> str:
-        return batches.start_batch_pipeline(
+        return start_batch_pipeline(
             "october", files, workflow="shop", application=self.application, **options
         )
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from waiting import wait_until
 
-from actors import batch_chunks, batches
 from actors.application import Application
-from actors.batches import BatchStatus, batch_status
+from actors.batches import chunks
+from actors.batches.start import start_batch_pipeline
+from actors.batches.status import BatchStatus, batch_status
 from actors.workflow import Workflow, stage
-from db.batch_board import LiveBatch
-from db.batches import read
+from db.batches.board import LiveBatch
+from db.batches.ledger import read
 from db.models import BatchExecution
 
 GATE_SECONDS = 30
@@ -37,7 +38,7 @@ class Shop:
         self.ran_second: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
-        self.actor = batch_chunks.declare(application.broker)
+        self.actor = chunks.declare(application.broker)
 
         @stage(name="First", actor_name="first", max_retries=0)
         def first(document: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class Shop:
             Path(file).write_text("mended")
 
     def start(self, files: list[str], **options: Any) -> str:
-        return batches.start_batch_pipeline(
+        return start_batch_pipeline(
             "a batch", files, workflow="small", application=self.application, **options
         )
 

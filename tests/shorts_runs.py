@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import actors.autoshorts
 import actors.autoshorts.stages
-from actors import batch_chunks
 from actors.application import Application
+from actors.batches import chunks
 from actors.workflow import Workflow
 
 #: As small and short as it gets: two scenes, which last as long as their narrations.
@@ -52,7 +52,7 @@ def path_of(url: str) -> Path:
 @contextmanager
 def declared(application: Application) -> Iterator[Shorts]:
     """Autoshorts on that application."""
-    batch_chunks.declare(application.broker)
+    chunks.declare(application.broker)
     # Actors belong to the broker that was configured when they were declared.
     importlib.reload(actors.autoshorts.stages)
     package = importlib.reload(actors.autoshorts)

@@ -9,7 +9,7 @@ from house import House
 from servers import RedisServer
 from waiting import wait_until
 
-from db.batches import read
+from db.batches.ledger import read
 from db.models import BatchExecution
 
 IMAGES = 300

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from db.batch_pace import CLOSING, LONGEST, MOST, NO_PACE, Estimate, Pace, Sample, estimate
+from db.batches.pace import CLOSING, LONGEST, MOST, NO_PACE, Estimate, Pace, Sample, estimate
 
 Service = Callable[[random.Random], float]
 LOOK = 0.15

@@ -7,8 +7,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from actors.chunk_sizes import by_bytes, by_files, by_time
-from db.batch_facts import BatchFacts
+from actors.batches.chunk_sizes import by_bytes, by_files, by_time
+from db.batches.facts import BatchFacts
 
 MB = 1_000_000
 

@@ -19,9 +19,11 @@ from PIL import Image
 from shipped import SAMPLES, declare, final_result
 from waiting import wait_until
 
-from actors import batch_chunks, control
+from actors import control
 from actors.application import Application
-from actors.batches import batch_status, start_batch_pipeline
+from actors.batches import chunks
+from actors.batches.start import start_batch_pipeline
+from actors.batches.status import batch_status
 from actors.storage import read_json
 from actors.workflow import Workflow
 from samples.texts import Writer
@@ -272,7 +274,7 @@ def test_in_a_batch(workflow: Workflow, work: Work, tmp_path: Path) -> None:
         Path(paths[-1]).write_text("\n".join(lines), "utf-8")
     Path(paths[1]).write_text("", "utf-8")
     application = workflow.application
-    batch_chunks.declare(application.broker)
+    chunks.declare(application.broker)
     work(application)
     batch_id = start_batch_pipeline(
         "texts", paths, workflow="ai_pipeline", options={"topics": 2}, chunk_size=2, application=application

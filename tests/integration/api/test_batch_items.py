@@ -12,9 +12,9 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import batch_revoke
-from db.batch_board import BatchFacts
-from db.batches import chain_id_of, create
+from actors.batches import revoke
+from db.batches.board import BatchFacts
+from db.batches.ledger import chain_id_of, create
 from db.connection import session
 from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog
 
@@ -75,7 +75,7 @@ def test_where_open_and_revoked_images_stand(api: Api, shop: Shop, work: Work) -
         assert (one["stage_name"], one["error"], one["finished_at"]) == ("쓰기", None, None)
         assert one["started_at"] is not None
     assert [one["chain_id"] for one in items(api, batch_id, "?status=pending")] == [None] * 4
-    batch_revoke.revoke_batch(batch_id, "not needed", application=api.application)
+    revoke.revoke_batch(batch_id, "not needed", application=api.application)
     shop.gate.set()
     ended(api, batch_id)
     revoked = items(api, batch_id, "?status=revoked")

@@ -15,7 +15,7 @@ from api_server import PNG, Api, error_of
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import batch_chunks
+from actors.batches import chunks
 from db.models import BatchChunk, BatchExecution, ChainExecution
 
 Work = Callable[..., Worker]
@@ -30,7 +30,7 @@ def serve_batches(serve: Serve) -> Serve:
     def start(**environment: str) -> Api:
         api = serve(**environment)
         api.play()
-        batch_chunks.declare(api.application.broker)
+        chunks.declare(api.application.broker)
         return api
 
     return start

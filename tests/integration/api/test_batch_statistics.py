@@ -12,10 +12,10 @@ from api_server import Api, error_of
 from chains import recorded
 from dramatiq import Worker
 
-from actors.batch_driver import post
-from db.batch_board import BatchFacts
-from db.batch_pace import NO_PACE, Sample
-from db.batches import create
+from actors.batches.driver import post
+from db.batches.board import BatchFacts
+from db.batches.ledger import create
+from db.batches.pace import NO_PACE, Sample
 from db.connection import session
 from db.models import BatchChunk, BatchExecution
 

@@ -19,10 +19,10 @@ from waiting import wait_until
 from websockets.sync.client import connect
 
 from actors.application import Application
-from actors.batch_driver import post
-from actors.batch_release import send_chunks
+from actors.batches.driver import post
+from actors.batches.release import send_chunks
 from actors.prune import steps
-from db.batch_facts import BatchFacts
+from db.batches.facts import BatchFacts
 from db.connection import session
 from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog
 from db.values import utc_now

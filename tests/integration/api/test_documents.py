@@ -15,7 +15,7 @@ from api_server import PNG, Api, run_node, run_python
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import batch_chunks
+from actors.batches import chunks
 from db.connection import session
 from db.models import BatchExecution
 
@@ -178,7 +178,7 @@ def test_the_monitoring_loop_of_a_batch(api: Api, work: Work) -> None:
     assert example.read_text("utf-8").endswith(loop.replace("sleep(5)", "sleep(pause)"))
 
     api.play()
-    batch_chunks.declare(api.application.broker)
+    chunks.declare(api.application.broker)
     work(api.application)
     form = {"batch_name": "test_batch_001", "workflow": "play"}
     files = [("files", (f"image{number}.jpg", PNG)) for number in (1, 2, 3)]

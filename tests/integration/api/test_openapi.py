@@ -14,8 +14,8 @@ import pytest
 from api_server import Api
 from jsonschema import Draft202012Validator
 
-from actors import batch_chunks
-from actors.batches import start_batch_pipeline
+from actors.batches import chunks
+from actors.batches.start import start_batch_pipeline
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "10")
 ROWS = {
@@ -77,7 +77,7 @@ def test_swagger_ui_comes_from_ourselves(api: Api) -> None:
 @pytest.mark.parametrize("known", [False, True], ids=["ids made up", "ids of a chain and a batch"])
 def test_made_up_requests(api: Api, tmp_path: Path, known: bool) -> None:
     api.play()
-    batch_chunks.declare(api.application.broker)
+    chunks.declare(api.application.broker)
     config = ""
     if known:
         chain_id = api.start(hls_path="/h")

@@ -13,9 +13,9 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors.batch_driver import post
-from db.batch_facts import BatchFacts
-from db.batches import create
+from actors.batches.driver import post
+from db.batches.facts import BatchFacts
+from db.batches.ledger import create
 from db.connection import session
 from db.keys import Keys
 from db.models import BatchExecution, ChainExecution

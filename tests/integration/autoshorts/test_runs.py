@@ -18,7 +18,8 @@ from shorts_runs import Shorts, path_of
 from waiting import wait_until
 
 from actors import ffmpeg
-from actors.batches import batch_status, start_batch_pipeline
+from actors.batches.start import start_batch_pipeline
+from actors.batches.status import batch_status
 from actors.control import resume, revoke
 from db.status_rows import ENDED
 

@@ -15,7 +15,7 @@ from chains import ended
 from actors import starter
 from actors.application import Application
 from actors.availability import shortages
-from actors.batches import start_batch_pipeline
+from actors.batches.start import start_batch_pipeline
 from actors.control import resume
 from actors.workflow import Workflow, stage
 from callboard.client import Client

@@ -17,9 +17,11 @@ from dramatiq import Worker
 from shipped import SAMPLES, declare, final_result
 from waiting import wait_until
 
-from actors import batch_chunks, control
+from actors import control
 from actors.application import Application
-from actors.batches import batch_status, start_batch_pipeline
+from actors.batches import chunks
+from actors.batches.start import start_batch_pipeline
+from actors.batches.status import batch_status
 from actors.workflow import Workflow
 from samples.orders import COLUMNS, HEADINGS, orders, write_workbook
 
@@ -195,7 +197,7 @@ def test_in_a_batch(workflow: Workflow, work: Work, tmp_path: Path) -> None:
         write_workbook(Path(path), orders(50, seed=number))
     Path(paths[2]).write_text("no workbook")
     application = workflow.application
-    batch_chunks.declare(application.broker)
+    chunks.declare(application.broker)
     work(application)
     batch_id = start_batch_pipeline(
         "orders", paths, workflow="excel_workflow", options={"columns": COLUMNS}, application=application

@@ -18,8 +18,10 @@ from dramatiq import Worker
 from waiting import wait_until
 
 import samples
-from actors import batch_chunks, ffmpeg
-from actors.batches import batch_status, start_batch_pipeline
+from actors import ffmpeg
+from actors.batches import chunks
+from actors.batches.start import start_batch_pipeline
+from actors.batches.status import batch_status
 from actors.control import resume, revoke
 from actors.media.source import inspect
 from actors.storage import local_copy
@@ -258,7 +260,7 @@ def test_a_batch(media: Workflow, work: Work, tmp_path: Path, make_video: MakeVi
     work(media.application)
     good = [make_video("plain.mp4", sound=2), make_video("silent.mp4")]
     (tmp_path / "text.mp4").write_text("hello")
-    batch_chunks.declare(media.application.broker)
+    chunks.declare(media.application.broker)
     batch_id = start_batch_pipeline(
         "videos",
         [str(path) for path in [*good, tmp_path / "text.mp4"]],

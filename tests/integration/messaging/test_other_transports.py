@@ -18,8 +18,9 @@ from chains import ended
 from messaging_posts import Post, as_lines, many, people
 from waiting import wait_until
 
-from actors import batch_chunks
-from actors.batches import batch_status, start_batch_pipeline
+from actors.batches import chunks
+from actors.batches.start import start_batch_pipeline
+from actors.batches.status import batch_status
 from actors.control import resume
 
 Build = Callable[..., Post]
@@ -143,7 +144,7 @@ def test_a_batch_of_lists(build_post: Build, tmp_path: Path) -> None:
         path = tmp_path / f"list-{number}.jsonl"
         path.write_text(as_lines(people(f"a{number}@example.com", f"b{number}@example.com")))
         paths.append(str(path))
-    batch_chunks.declare(post.application.broker)
+    chunks.declare(post.application.broker)
     batch_id = start_batch_pipeline(
         "lists",
         paths,

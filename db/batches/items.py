@@ -1,7 +1,7 @@
 """The images of a batch, a page at a time: what each is, where its chain stands, and why it failed.
 
-Which images are in which state is told by the letters (``db/batch_board.py``), as the board has them or else
-the rows; the details of a page come from the ledger in three statements, however large the batch.
+Which images are in which state is told by the letters (``db/batches/board.py``), as the board has them or
+else the rows; the details of a page come from the ledger in three statements, however large the batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import Any
 
 import peewee
 
-from .batch_board import (
+from db.connection import in_parts, read_tuples
+from db.models import BatchChunk, ChainExecution, TaskLog
+from db.status_rows import FAILURE, SUCCESS
+from db.values import from_epoch
+
+from .board import (
     FAILED,
     NEW,
     OPEN,
@@ -25,11 +30,7 @@ from .batch_board import (
     SUCCEEDED,
     UNSTARTED_WAITS,
 )
-from .batches import Item, chain_id_of
-from .connection import in_parts, read_tuples
-from .models import BatchChunk, ChainExecution, TaskLog
-from .status_rows import FAILURE, SUCCESS
-from .values import from_epoch
+from .ledger import Item, chain_id_of
 
 #: States of an image, with their letters. ``open``: its chain runs or waits, for a retry too; ``pending``: it
 #: has none yet.

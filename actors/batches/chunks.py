@@ -12,14 +12,15 @@ from typing import Any
 import dramatiq
 from dramatiq import Actor, Broker
 
+from actors import control
+from actors.application import Application, application_of
 from callboard.errors import ChainStateError, UnknownChain
-from db import batches
-from db.batch_board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
+from db.batches import ledger
+from db.batches.board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
 
-from . import batch_callbacks, control
-from .application import Application, application_of
-from .batch_driver import BatchDriverThread, advance
-from .batch_release import CHUNK_ACTOR, CHUNK_QUEUE, RETRIES, send_chunks
+from . import callbacks
+from .driver import BatchDriverThread, advance
+from .release import CHUNK_ACTOR, CHUNK_QUEUE, RETRIES, send_chunks
 
 #: Milliseconds before the first of them.
 MIN_BACKOFF = 5_000
@@ -56,7 +57,7 @@ def declare(broker: Broker) -> Actor[..., Any]:
         on_retry_exhausted=FAILED_ACTOR,
     )(process_chunk_task)
     dramatiq.actor(actor_name=FAILED_ACTOR, queue_name=CHUNK_QUEUE, broker=broker)(chunk_failed)
-    batch_callbacks.declare(broker)
+    callbacks.declare(broker)
     broker.add_middleware(BatchDriverThread(application))
     return declared
 
@@ -88,7 +89,7 @@ def _resume_items(application: Application, batch_id: str, live: LiveBatch, chun
     for item in live.facts.range_of(chunk):
         if live.letters[item] != RETRY_RELEASED[0]:
             continue
-        chain_id, own = batches.chain_id_of(batch_id, item), [range(item, item + 1)]
+        chain_id, own = ledger.chain_id_of(batch_id, item), [range(item, item + 1)]
         try:
             control.resume(chain_id, letter=RETRY_RELEASED.decode(), application=application)
         except UnknownChain:
@@ -109,12 +110,12 @@ def _start_items(
 ) -> None:
     """Start the chains of items that have none; those whose rows are there are sent again where need be."""
     pieces = live.facts.pieces_of(chunk)
-    held = batches.items_of(application.database, batch_id, pieces.start, pieces.stop - 1)
-    row = batches.read(application.database, batch_id)
+    held = ledger.items_of(application.database, batch_id, pieces.start, pieces.stop - 1)
+    row = ledger.read(application.database, batch_id)
     if not held or row is None:
         return
-    ids = {batches.chain_id_of(batch_id, item): item for item in items}
-    known = batches.statuses(application.database, list(ids))
+    ids = {ledger.chain_id_of(batch_id, item): item for item in items}
+    known = ledger.statuses(application.database, list(ids))
     inputs = {}
     for chain_id, item in ids.items():
         path, public_path = held[item - live.facts.range_of(chunk).start]

@@ -21,12 +21,14 @@ from dramatiq import Worker
 from dramatiq.errors import Retry
 from waiting import wait_until
 
-from actors import batch_callbacks, batch_chunks, batch_driver, batch_revoke, batches, control, webhook
+from actors import control, webhook
 from actors.application import Application
-from actors.batch_driver import advance
+from actors.batches import callbacks, chunks, driver, revoke
+from actors.batches.driver import advance
+from actors.batches.start import start_batch_pipeline
 from actors.workflow import Workflow, stage
 from callboard.errors import BatchError, WebhookError, WebhookRefused
-from db.batches import chain_id_of, read, run_of
+from db.batches.ledger import chain_id_of, read, run_of
 from db.models import BatchExecution, TaskLog
 
 Work = Callable[..., Worker]
@@ -80,8 +82,8 @@ class Shop:
         self.folder = folder
         self.heard: list[dict[str, Any]] = []
         self.broken = True
-        self.actor = batch_chunks.declare(application.broker)
-        application.broker.get_actor(batch_callbacks.ACTOR).options["min_backoff"] = 50
+        self.actor = chunks.declare(application.broker)
+        application.broker.get_actor(callbacks.ACTOR).options["min_backoff"] = 50
 
         @stage(name="Only", actor_name="only", max_retries=0)
         def only(document: dict[str, Any]) -> None:
@@ -96,7 +98,7 @@ class Shop:
         paths = [self.folder / name for name in names]
         for path in paths:
             path.touch()
-        return batches.start_batch_pipeline(
+        return start_batch_pipeline(
             "october", list(map(str, paths)), workflow="small", application=self.application, **options
         )
 
@@ -157,7 +159,7 @@ def test_actors_are_called_once(
 
 def test_a_revoked_batch_is_complete_only(shop: Shop, work: Work) -> None:
     batch_id = shop.start(on_complete="told", on_success="told", on_failure="told")
-    batch_revoke.revoke_batch(batch_id, application=shop.application)
+    revoke.revoke_batch(batch_id, application=shop.application)
     work(shop.application)
     shop.ended(batch_id)
     wait_until(lambda: shop.heard, 20)
@@ -208,7 +210,7 @@ def test_a_webhook_is_signed_and_called_until_it_answers(shop: Shop, work: Work,
     assert receiver.bodies()[0]["batch_id"] == batch_id
     recorded(shop.application)
     (task,) = TaskLog.select().where(TaskLog.task_id == key).execute(shop.application.database)
-    assert (task.task_name, task.status, task.retries) == (batch_callbacks.ACTOR, "SUCCESS", 2)
+    assert (task.task_name, task.status, task.retries) == (callbacks.ACTOR, "SUCCESS", 2)
 
 
 def test_a_webhook_that_says_no_is_not_called_again(shop: Shop, work: Work, receiver: Receiver) -> None:
@@ -220,9 +222,7 @@ def test_a_webhook_that_says_no_is_not_called_again(shop: Shop, work: Work, rece
     shop.idle()
     recorded(shop.application)
     assert len(receiver.calls) == 2
-    rows = (
-        TaskLog.select().where(TaskLog.task_name == batch_callbacks.ACTOR).execute(shop.application.database)
-    )
+    rows = TaskLog.select().where(TaskLog.task_name == callbacks.ACTOR).execute(shop.application.database)
     assert sorted((row.status, row.error) for row in rows) == [
         ("FAILURE", "127.0.0.1 answered 301"),
         ("FAILURE", "127.0.0.1 answered 410"),
@@ -288,7 +288,7 @@ def test_private_addresses_are_refused_where_it_matters(shop: Shop, receiver: Re
 def test_callbacks_that_cannot_be(shop: Shop) -> None:
     for target, words in (
         ("nobody", "no actor is named 'nobody' \\(known: .*told"),
-        (batch_callbacks.ACTOR, "no actor is named"),
+        (callbacks.ACTOR, "no actor is named"),
         ("callboard.start", "no actor is named"),
         ("", "expected an actor"),
         (3, "expected an actor"),
@@ -299,7 +299,7 @@ def test_callbacks_that_cannot_be(shop: Shop) -> None:
         ("https://host/ü", "ASCII"),
         ("https://host/" + "x" * 2000, "2013 characters"),
     ):
-        for event in batch_callbacks.EVENTS:
+        for event in callbacks.EVENTS:
             with pytest.raises(BatchError, match=words) as refused:
                 shop.start(**{event: target})
             assert str(refused.value).startswith(event)
@@ -328,7 +328,7 @@ def test_a_driver_that_dies_before_the_close_is_followed_by_another(
     batch_id = shop.start(on_complete="told")
     all_ended(shop, batch_id)
     with monkeypatch.context() as dying:
-        dying.setattr(batch_driver, "_close", lambda *_: (_ for _ in ()).throw(SystemExit))
+        dying.setattr(driver, "_close", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             advance(shop.application, batch_id)
     # The ledger has the end, the board has not.
@@ -346,7 +346,7 @@ def test_a_driver_that_dies_before_the_close_is_followed_by_another(
 def test_on_rabbitmq_what_was_not_sent_is_sent_by_the_sweep(
     rabbit_url: str, build_application: Any, work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_callbacks, "LOST_AFTER", 0)
+    monkeypatch.setattr(callbacks, "LOST_AFTER", 0)
     shop = Shop(build_application(BROKER_URL=rabbit_url), tmp_path)
     batch_id = shop.start(on_complete="told")
     all_ended(shop, batch_id)
@@ -356,11 +356,11 @@ def test_on_rabbitmq_what_was_not_sent_is_sent_by_the_sweep(
             advance(shop.application, batch_id)
     assert shop.live(batch_id).finished is not None
     work(shop.application)
-    assert batch_callbacks.send_lost(shop.application, emptied=False) == 1
+    assert callbacks.send_lost(shop.application, emptied=False) == 1
     wait_until(lambda: shop.heard, 20)
     shop.idle()
     recorded(shop.application)
-    assert batch_callbacks.send_lost(shop.application, emptied=False) == 0
+    assert callbacks.send_lost(shop.application, emptied=False) == 0
     assert len(shop.heard) == 1
 
 
@@ -369,18 +369,18 @@ def test_what_an_emptied_redis_has_lost_is_sent_again(shop: Shop, work: Work) ->
     all_ended(shop, batch_id)
     advance(shop.application, batch_id)
     assert shop.row(batch_id).finished_at is not None
-    assert batch_callbacks.send_lost(shop.application, emptied=True) == 0
+    assert callbacks.send_lost(shop.application, emptied=True) == 0
     shop.application.board.clients.get().flushdb()
-    assert batch_callbacks.send_lost(shop.application, emptied=False) == 0
-    assert batch_callbacks.send_lost(shop.application, emptied=True) == 1
-    assert batch_callbacks.send_lost(shop.application, emptied=True) == 0
+    assert callbacks.send_lost(shop.application, emptied=False) == 0
+    assert callbacks.send_lost(shop.application, emptied=True) == 1
+    assert callbacks.send_lost(shop.application, emptied=True) == 0
     work(shop.application)
     wait_until(lambda: shop.heard, 20)
     shop.idle()
     recorded(shop.application)
     # What the ledger has seen end is not sent again, whatever Redis has forgotten.
     shop.application.board.clients.get().flushdb()
-    assert batch_callbacks.send_lost(shop.application, emptied=True) == 0
+    assert callbacks.send_lost(shop.application, emptied=True) == 0
     assert [one["event"] for one in shop.heard] == ["on_complete"]
 
 
@@ -391,7 +391,7 @@ def test_a_second_copy_calls_nobody(shop: Shop, work: Work, receiver: Receiver) 
     shop.ended(batch_id)
     wait_until(lambda: receiver.calls, 20)
     finished = shop.live(batch_id).finished
-    for message in batch_callbacks.messages_at_end(shop.application, batch_id, shop.live(batch_id), finished):
+    for message in callbacks.messages_at_end(shop.application, batch_id, shop.live(batch_id), finished):
         for _ in range(3):
             shop.application.broker.enqueue(message)
     shop.idle()

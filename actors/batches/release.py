@@ -8,16 +8,16 @@ from typing import Any
 
 from dramatiq import Message, group
 
-from db import batch_failures
-from db.batch_board import LiveBatch, milliseconds
+from actors.application import Application
+from actors.redis_broker import RedisBroker, retried_id
+from db.batches import failures
+from db.batches.board import LiveBatch, milliseconds
 from db.workers import Workers
 from middleware.pipelines import QUEUE_ID
 
 from . import chunk_sizes
-from .application import Application
-from .redis_broker import RedisBroker, retried_id
 
-#: Name and queue of the actor that starts a chunk's chains (``actors/batch_chunks.py``).
+#: Name and queue of the actor that starts a chunk's chains (``actors/batches/chunks.py``).
 CHUNK_ACTOR = "pipeline.process_chunk_task"
 CHUNK_QUEUE = "callboard"
 #: Retries of a chunk's start, 5, 10 and 20 s after one another (less a share by chance).
@@ -96,8 +96,8 @@ def _resized(application: Application, batch_id: str, live: LiveBatch) -> LiveBa
     if not facts.auto or live.released == facts.chunks or live.resize > milliseconds(0):
         return live
     application.batches.set_moment(batch_id, "resize", RESIZE_AFTER)
-    stages = batch_failures.stages_of(application.database, batch_id)
-    seconds = batch_failures.seconds_of_stages(application.database, batch_id)
+    stages = failures.stages_of(application.database, batch_id)
+    seconds = failures.seconds_of_stages(application.database, batch_id)
     if not stages or len(seconds) < len(stages):
         return live
     size = chunk_sizes.by_time(facts.size, sum(seconds.values()))

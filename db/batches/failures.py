@@ -8,8 +8,8 @@ from typing import Any
 
 import peewee
 
-from .connection import session
-from .models import ChainExecution, TaskLog
+from db.connection import session
+from db.models import ChainExecution, TaskLog
 
 #: Chains, the newest ones, of which the times of stages are taken.
 SAMPLE = 200

@@ -14,9 +14,10 @@ from typing import Any
 
 import peewee
 
-from .connection import execute, session
+from db.connection import execute, session
+from db.values import utc_now
+
 from .percentiles import NO_PERCENTILES, SHARES, Percentiles, percentiles
-from .values import utc_now
 
 #: Tasks at most that percentiles are taken from on SQLite.
 SAMPLE = 100_000
@@ -69,7 +70,7 @@ class BatchStatistics:
         seconds: how long the batches took, those that go on until now.
         images_per_second: images that have ended by the seconds of their batches.
         recent_images_per_second: of late, of all batches that go on; None where none tells (see
-            ``db/batch_pace.py``; only the board knows).
+            ``db/batches/pace.py``; only the board knows).
         retries: of all tasks.
     """
 

@@ -10,11 +10,11 @@
 A chain writes its letter in the transition in which it starts or ends (``tell_batch`` in
 ``lua/includes/transition.lua``). All counts are counts of letters.
 
-Fields of the hash: ``facts`` and ``segments`` (JSON, see :class:`~db.batch_facts.BatchFacts`), ``released``
+Fields of the hash: ``facts`` and ``segments`` (JSON, see :class:`~db.batches.facts.BatchFacts`), ``released``
 (chunks that have been let go, in order), ``turn`` (how many releases there have been), ``revoked`` (why it
 was called off), ``look``, ``resend`` and ``resize`` (milliseconds at which open chains and chunks are looked
 for that have been lost, and at which chunks may get another size), ``started``, ``ending`` and
-``finished`` (epoch seconds), ``seq``, ``pace`` (``db/batch_pace.py``).
+``finished`` (epoch seconds), ``seq``, ``pace`` (``db/batches/pace.py``).
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from .batch_facts import BatchFacts
-from .batch_pace import NO_PACE, Estimate, Pace, estimate
-from .chains import Transition, encode, now
-from .keys import CALLED_TTL, FINAL_STATE_TTL, Keys
-from .models import ProcessStatus
-from .redis_client import ThreadClients
-from .scripts import script
-from .status_rows import AT_END
+from db.chains import Transition, encode, now
+from db.keys import CALLED_TTL, FINAL_STATE_TTL, Keys
+from db.models import ProcessStatus
+from db.redis_client import ThreadClients
+from db.scripts import script
+from db.status_rows import AT_END
+
+from .facts import BatchFacts
+from .pace import NO_PACE, Estimate, Pace, estimate
 
 NEW, OPEN, SUCCEEDED = b"\0", b"p", b"S"
 FAILED, REVOKED = b"Ff", b"Rr"

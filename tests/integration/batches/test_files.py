@@ -16,10 +16,12 @@ from dramatiq import Worker
 from servers import S3Server
 from waiting import wait_until
 
-from actors import batch_chunks, batches, remote_files
+from actors import remote_files
 from actors.application import Application
-from actors.batch_files import Listed, checked, files_under, shown
-from actors.batches import batch_status, start_batch_pipeline
+from actors.batches import chunks
+from actors.batches.files import Listed, checked, files_under, shown
+from actors.batches.start import start_batch_pipeline
+from actors.batches.status import BatchStatus, batch_status
 from actors.progress import current_stage
 from actors.storage import local_copy, read_json
 from actors.workflow import Workflow, stage
@@ -33,7 +35,7 @@ DEFAULTS = {"batch_name": "a batch", "workflow": "measure"}
 
 def declare(application: Application) -> None:
     """A workflow that reads the file where it lies, and writes and reads one of its own."""
-    batch_chunks.declare(application.broker)
+    chunks.declare(application.broker)
 
     @stage(name="Measure", actor_name="measure", max_retries=0)
     def measure(document: dict[str, Any]) -> str:
@@ -75,12 +77,12 @@ def put(prefix: str, *names: str, content: bytes = b"12345") -> list[str]:
     return [f"{prefix}/{name}" for name in names]
 
 
-def ended(application: Application, batch_id: str) -> batches.BatchStatus:
+def ended(application: Application, batch_id: str) -> BatchStatus:
     def look() -> Any:
         status = batch_status(batch_id, application=application)
         return status if status.finished_at else None
 
-    found: batches.BatchStatus = wait_until(look, 60, "the batch has not ended", 0.05)
+    found: BatchStatus = wait_until(look, 60, "the batch has not ended", 0.05)
     return found
 
 
@@ -322,7 +324,7 @@ def test_a_prefix_is_listed(prefix: str) -> None:
 
 def test_prefixes_that_cannot_be(monkeypatch: pytest.MonkeyPatch, bucket: str, tmp_path: Path) -> None:
     put(f"{bucket}/scans", "a.png", "b.png", "c.png")
-    monkeypatch.setattr("actors.batch_files.MOST_IMAGES", 2)
+    monkeypatch.setattr("actors.batches.files.MOST_IMAGES", 2)
     for prefix, message in (
         (f"{bucket}/scans", "prefix: 3 files, a batch takes up to 2"),
         ("s3://", "prefix: s3:// names no folder"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 
-from .batch_items import BatchItem
+from .items import BatchItem
 
 COLUMNS = tuple(field.name for field in fields(BatchItem))
 #: First characters by which a spreadsheet takes a cell for a formula.

@@ -2,7 +2,7 @@
 
 Each failed image's chain goes on from the stage that failed; an image that never got a chain is started. They
 wait for the batch's window like everything else: asked for, they are open (``q``, ``w`` in
-``db/batch_board.py``), and their chunks are released again as there is room (``actors/batch_driver.py``).
+``db/batches/board.py``), and their chunks are released again as there is room (``actors/batches/driver.py``).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import redis
 from dramatiq.errors import BrokerConnectionError
 
+from actors.application import Application, current
 from callboard.errors import BatchStateError, BoardUnavailable, UnknownBatch
-from db import batch_failures, batches
-from db.batch_board import FAILED, FAILED_UNSTARTED, LiveBatch
-from db.batch_failures import Failure
+from db.batches import failures, ledger
+from db.batches.board import FAILED, FAILED_UNSTARTED, LiveBatch
+from db.batches.failures import Failure
 from db.models import BatchExecution
 from db.workers import Workers
 
-from .application import Application, current
-from .batch_driver import CHUNK_ERROR, advance, record
+from .driver import CHUNK_ERROR, advance, record
 
 NOT_STARTED = "not started"
 
@@ -83,7 +83,7 @@ def retry_failed(
         BoardUnavailable: Redis does not answer; ask again.
     """
     house = application or current()
-    row = batches.read(house.database, batch_id)
+    row = ledger.read(house.database, batch_id)
     if row is None:
         raise UnknownBatch(batch_id)
     try:
@@ -99,7 +99,7 @@ def retry_failed(
 
 def _ask(house: Application, batch_id: str, live: LiveBatch | None) -> None:
     # First the ledger: what Redis forgets from now on comes back as asked for.
-    batches.ask_retry(house.database, batch_id, None if live is None else live.seq)
+    ledger.ask_retry(house.database, batch_id, None if live is None else live.seq)
     if live is None:
         advance(house, batch_id)
     said, _ = house.batches.retry(batch_id)
@@ -130,11 +130,11 @@ def _revoked(batch_id: str) -> BatchStateError:
 
 def _plan(house: Application, row: BatchExecution, live: LiveBatch | None, dry_run: bool) -> RetryPlan:
     batch_id = row.batch_id
-    facts = batches.facts_of(row)
+    facts = ledger.facts_of(row)
     if live is not None:
         letters = live.letters
     elif facts is not None:
-        letters = batches.letters_of(house.database, row, facts)
+        letters = ledger.letters_of(house.database, row, facts)
     else:
         raise BatchStateError(batch_id, row.status, f"batch {batch_id} was not started by this system")
     failed = [item for item, letter in enumerate(letters) if letter in FAILED]
@@ -144,7 +144,7 @@ def _plan(house: Application, row: BatchExecution, live: LiveBatch | None, dry_r
         )
     reasons = _reasons(house, batch_id, letters, failed)
     stages = Counter(reason.stage for reason in reasons)
-    names = [stage["stage_name"] for stage in batch_failures.stages_of(house.database, batch_id)]
+    names = [stage["stage_name"] for stage in failures.stages_of(house.database, batch_id)]
     return RetryPlan(
         batch_id=batch_id,
         images=len(failed),
@@ -163,22 +163,22 @@ def _plan(house: Application, row: BatchExecution, live: LiveBatch | None, dry_r
 
 def _reasons(house: Application, batch_id: str, letters: bytes, failed: Iterable[int]) -> list[Failure]:
     """Where each of the items goes on, and why it has failed."""
-    known = batch_failures.failures(house.database, batch_id)
+    known = failures.failures(house.database, batch_id)
     reasons = []
     for item in failed:
         if letters[item] == ord(FAILED_UNSTARTED):
             reasons.append(Failure(None, CHUNK_ERROR))
             continue
-        chain_id = batches.chain_id_of(batch_id, item)
+        chain_id = ledger.chain_id_of(batch_id, item)
         found = known.get(chain_id)
         if found is None or found.stage is None:
             # The ledger may lag behind.
             chain = house.board.chain(chain_id)
             if chain is not None:
-                error = batch_failures.first_line(chain.state.get("error"))
+                error = failures.first_line(chain.state.get("error"))
                 found = Failure(int(chain.state["current"]), error)
             else:
-                found = Failure(1, found.error if found else batch_failures.first_line(None))
+                found = Failure(1, found.error if found else failures.first_line(None))
         reasons.append(found)
     return reasons
 
@@ -186,7 +186,7 @@ def _reasons(house: Application, batch_id: str, letters: bytes, failed: Iterable
 def _expected(house: Application, batch_id: str, reasons: list[Failure], stages: int) -> float | None:
     """Seconds: the work that is left, shared by the threads, and no less than that of one image."""
     threads = Workers(house.board.clients, house.board.keys).threads()
-    seconds = batch_failures.seconds_of_stages(house.database, batch_id)
+    seconds = failures.seconds_of_stages(house.database, batch_id)
     first = min((reason.stage or 1 for reason in reasons), default=1)
     if not threads or not stages or any(stage not in seconds for stage in range(first, stages + 1)):
         return None

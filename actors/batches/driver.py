@@ -16,18 +16,18 @@ from typing import Any
 from dramatiq import Broker
 from dramatiq.middleware import Middleware
 
+from actors import control
+from actors.application import Application
 from callboard.errors import ChainStateError, UnknownChain
-from db import batches
-from db.batch_board import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch, milliseconds
-from db.batch_facts import BatchFacts
+from db.batches import ledger
+from db.batches.board import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch, milliseconds
+from db.batches.facts import BatchFacts
 from db.chains import encode
 from db.values import to_epoch
 
-from . import control
-from .application import Application
-from .batch_callbacks import messages_at_end, send_lost
-from .batch_pace import note_pace
-from .batch_release import RESEND_AFTER, RESIZE_AFTER, lost, release, send_chunks
+from .callbacks import messages_at_end, send_lost
+from .pace import note_pace
+from .release import RESEND_AFTER, RESIZE_AFTER, lost, release, send_chunks
 
 #: Seconds between two looks for batches that are due; they grow while there are none.
 TICK, IDLE_TICK = 0.05, 0.3
@@ -90,11 +90,11 @@ def advance(application: Application, batch_id: str) -> LiveBatch | None:
 
 def _restore(application: Application, batch_id: str) -> bool:
     """Put a batch that the board has forgotten back from the ledger. Returns False when there is none."""
-    row = batches.read(application.database, batch_id)
-    facts = batches.facts_of(row) if row is not None else None
+    row = ledger.read(application.database, batch_id)
+    facts = ledger.facts_of(row) if row is not None else None
     if row is None or facts is None:
         return False
-    letters = batches.letters_of(application.database, row, facts)
+    letters = ledger.letters_of(application.database, row, facts)
     begun = len(letters.rstrip(b"\0r"))
     # What has no chain goes out again as the window has room: its start is repeatable.
     letters = letters[:begun].replace(NEW, UNSTARTED_WAITS) + letters[begun:]
@@ -127,7 +127,7 @@ def revoke_open(application: Application, batch_id: str, live: LiveBatch) -> dic
     """
     receipts: dict[str, list[control.Receipt]] = {}
     for item in _open_items(live):
-        chain_id = batches.chain_id_of(batch_id, item)
+        chain_id = ledger.chain_id_of(batch_id, item)
         receipts[chain_id] = []
         # What the board does not know is told again at the next look.
         with suppress(ChainStateError, UnknownChain):
@@ -146,17 +146,17 @@ def _open_items(live: LiveBatch) -> list[int]:
 def _find_lost(application: Application, batch_id: str, live: LiveBatch) -> None:
     """Chains that only the ledger knows to have ended, and chunks whose message got lost."""
     board = application.batches
-    if batches.read(application.database, batch_id) is None:
+    if ledger.read(application.database, batch_id) is None:
         board.forget(batch_id)
         return
     board.set_moment(batch_id, "look", NEXT_LOOK)
     items = _open_items(live)[:MOST_CHAINS]
-    chain_ids = [batches.chain_id_of(batch_id, item) for item in items]
+    chain_ids = [ledger.chain_id_of(batch_id, item) for item in items]
     known = application.board.known(chain_ids)
     missing = {
         chain_id: item for chain_id, item, there in zip(chain_ids, items, known, strict=True) if not there
     }
-    for chain_id, status in batches.statuses(application.database, list(missing)).items():
+    for chain_id, status in ledger.statuses(application.database, list(missing)).items():
         if letter := LETTERS.get(status):
             item = missing[chain_id]
             board.mark(batch_id, letter, [range(item, item + 1)], "open")
@@ -180,7 +180,7 @@ def record(application: Application, batch_id: str, *, cleared: bool = False) ->
     finished = None
     if live.counts.ended:
         finished = live.finished or live.ending or round(time.time(), 3)
-    batches.record(application.database, batch_id, live, finished, CHUNK_ERROR, cleared=cleared)
+    ledger.record(application.database, batch_id, live, finished, CHUNK_ERROR, cleared=cleared)
     note_pace(application, batch_id, live)
     application.batches.tell(batch_id, live)
     if finished is not None:
@@ -239,7 +239,7 @@ class BatchDriver:
                 answer.
         """
         grace = EMPTIED_GRACE if emptied else START_GRACE
-        batch_ids = batches.open_batches(self.application.database, older_than=grace)
+        batch_ids = ledger.open_batches(self.application.database, older_than=grace)
         known = self.application.batches.is_open(batch_ids)
         for batch_id, is_open in zip(batch_ids, known, strict=True):
             if not is_open:

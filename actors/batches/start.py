@@ -1,10 +1,6 @@
-"""Batches: many images, each a chain of its own, started a few chunks at a time.
+"""The start of a batch: everything is checked, then its rows and its place on the board exist, or nothing.
 
-    batch_id = start_batch_pipeline("october", paths)
-    batch_status(batch_id).completed_images
-
-A batch's row says what it is to be, its chunks' rows what they hold; ``actors/batch_driver.py`` lets the
-chunks go, ``actors/batch_chunks.py`` starts what they hold.
+batch_id = start_batch_pipeline("october", paths)
 """
 
 from __future__ import annotations
@@ -13,26 +9,24 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import redis
 
-from callboard.errors import BatchError, BoardUnavailable, UnknownBatch
-from db import batches
-from db.batch_board import PRIORITIES, LiveBatch
-from db.batch_facts import BatchFacts
-from db.models import BatchExecution
-from db.values import clean_text, from_epoch, utc_now
+from actors import availability, control
+from actors.application import Application, current
+from callboard.errors import BatchError, BoardUnavailable
+from db.batches import ledger
+from db.batches.board import PRIORITIES
+from db.batches.facts import BatchFacts
+from db.values import clean_text
 
-from . import availability, chunk_sizes, control
-from .application import Application, current
-from .batch_callbacks import checked as checked_callbacks
-from .batch_driver import advance, post
-from .batch_files import checked
+from . import chunk_sizes
+from .callbacks import checked as checked_callbacks
 from .chunk_sizes import AUTO
+from .driver import advance, post
+from .files import checked
 
 DEFAULT_WORKFLOW = "cr_extract_workflow"
 LARGEST_CHUNK = 1_000
@@ -65,7 +59,7 @@ def start_batch_pipeline(
     Parameters:
         batch_name: for people, up to 255 characters.
         file_paths: paths, or storage URLs. Each must be there and be named once; what a storage has not
-            answered within some seconds is left to its chain. :func:`~actors.batch_files.files_under` lists
+            answered within some seconds is left to its chain. :func:`~actors.batches.files.files_under` lists
             a folder or a prefix.
         public_file_paths: as many, in the same order; each chain's input has its own as ``public_file_path``.
         options: ``options`` of each chain's input; JSON.
@@ -80,7 +74,7 @@ def start_batch_pipeline(
         idempotency_key: the same key returns the same batch, for as long as the ledger has it, and starts
             nothing twice.
         on_complete, on_success, on_failure: who is called at the batch's end: the name of a declared actor,
-            which is given one object, or a URL, to which it is posted (``actors/batch_callbacks.py``).
+            which is given one object, or a URL, to which it is posted (``actors/batches/callbacks.py``).
         private_webhooks: whether URLs may lead to this machine, or to networks of its own.
 
     Returns:
@@ -108,7 +102,7 @@ def start_batch_pipeline(
     targets = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
     callbacks = checked_callbacks(house, targets, private=private_webhooks)
     batch_id = str(uuid4()) if idempotency_key is None else batch_id_of(idempotency_key)
-    if idempotency_key is not None and batches.read(house.database, batch_id) is not None:
+    if idempotency_key is not None and ledger.read(house.database, batch_id) is not None:
         return batch_id
     items = checked(file_paths, public_file_paths)
     options = _options(options)
@@ -126,14 +120,14 @@ def start_batch_pipeline(
         callbacks=callbacks,
         private_webhooks=private_webhooks,
     )
-    if not batches.create(house.database, batch_id, facts, options, items):
+    if not ledger.create(house.database, batch_id, facts, options, items):
         # Another start with the same key was faster.
         return batch_id
     try:
         post(house, batch_id, facts)
     except redis.RedisError as error:
         # Where it cannot be withdrawn, a driver has found it, and it goes on.
-        if batches.withdraw(house.database, batch_id):
+        if ledger.withdraw(house.database, batch_id):
             raise BoardUnavailable(f"Redis does not answer, nothing was started: {error}") from error
     # It is on the board and in the ledger: if this fails, the drivers go on with it.
     with suppress(*control.OUTAGES):
@@ -144,100 +138,6 @@ def start_batch_pipeline(
 def batch_id_of(idempotency_key: str) -> str:
     """The id of the batch that is started with that key: a key has one batch, whoever starts it first."""
     return str(uuid5(_IDEMPOTENT, idempotency_key))
-
-
-@dataclass(frozen=True)
-class BatchStatus:
-    """A batch as it is now. ``source``: ``"redis"`` or ``"ledger"``; moments are naive UTC.
-
-    ``status``: PENDING, STARTED, SUCCESS, FAILURE or REVOKED; a revoked batch has ended with ``finished_at``.
-    ``images_per_second`` and the estimates (seconds, see ``db/batch_pace.py``) are of late, and None while
-    they are not known; at the end, and from the ledger, they are of the whole run.
-    """
-
-    batch_id: str
-    batch_name: str
-    status: str
-    total_images: int
-    completed_images: int
-    failed_images: int
-    revoked_images: int
-    total_chunks: int
-    completed_chunks: int
-    failed_chunks: int
-    chunk_size: int
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    source: str
-    images_per_second: float | None = None
-    estimated_time_remaining: float | None = None
-    estimated_time_remaining_p90: float | None = None
-
-    @property
-    def ended_images(self) -> int:
-        return self.completed_images + self.failed_images + self.revoked_images
-
-
-def batch_status(batch_id: str, *, application: Application | None = None) -> BatchStatus:
-    """Where a batch stands: from the board, or the ledger where the board has forgotten it.
-
-    Raises:
-        UnknownBatch: there is none.
-        LedgerUnavailable: the database does not answer.
-    """
-    house = application or current()
-    with suppress(redis.RedisError):
-        live = house.batches.read(batch_id)
-        if live is not None:
-            return status_of_live(batch_id, live)
-    row = batches.read(house.database, batch_id)
-    if row is None:
-        raise UnknownBatch(batch_id)
-    return status_of_row(row)
-
-
-def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
-    """A batch as a reading of the board has it."""
-    facts, counts = live.facts, live.counts
-    expected = live.estimate(time.time())
-    status = BatchStatus(
-        batch_id=batch_id,
-        batch_name=facts.name,
-        total_images=facts.images,
-        created_at=from_epoch(facts.created),
-        source="redis",
-        images_per_second=None if expected is None else round(expected.rate, 3),
-        estimated_time_remaining=None if expected is None else round(expected.remaining, 1),
-        estimated_time_remaining_p90=None if expected is None else round(expected.p90, 1),
-        **batches.values_of(live, live.finished if counts.ended else None),
-    )
-    return _told_at_the_end(status) if status.finished_at is not None else status
-
-
-def status_of_row(row: BatchExecution) -> BatchStatus:
-    """A batch as the ledger has it. Of how fast it goes, the ledger has only the whole run."""
-    columns = {name: getattr(row, name) for name in BatchStatus.__annotations__ if hasattr(row, name)}
-    status = BatchStatus(**columns, source="ledger")
-    if row.finished_at is not None:
-        return _told_at_the_end(status)
-    elapsed = (utc_now() - row.started_at).total_seconds() if row.started_at is not None else 0.0
-    if elapsed <= 0 or not status.ended_images:
-        return status
-    rate = status.ended_images / elapsed
-    left = max(0, row.total_images - status.ended_images)
-    return replace(status, images_per_second=round(rate, 3), estimated_time_remaining=round(left / rate, 1))
-
-
-def _told_at_the_end(status: BatchStatus) -> BatchStatus:
-    """Nothing is left, and the rate is that of the whole run."""
-    rate = None
-    if status.started_at is not None and status.finished_at is not None:
-        seconds = (status.finished_at - status.started_at).total_seconds()
-        rate = round(status.ended_images / seconds, 3) if seconds > 0 else None
-    return replace(
-        status, images_per_second=rate, estimated_time_remaining=0.0, estimated_time_remaining_p90=0.0
-    )
 
 
 def _check_name(name: str) -> None:

@@ -1,7 +1,7 @@
 """How fast a batch goes, and how long it will take, from a few samples of its counts.
 
-The driver takes a sample now and then when it writes the batch's row (``actors/batch_pace.py``) and keeps the
-newest of them in the batch's hash, as JSON: ``{"since": moment, "samples": [[moment, ended, busy], …]}``.
+The driver takes a sample now and then when it writes the batch's row (``actors/batches/pace.py``) and keeps
+the newest of them in the batch's hash, as JSON: ``{"since": moment, "samples": [[moment, ended, busy], …]}``.
 Moments are epoch seconds; ``ended``: images that had ended; ``busy``: images that were being worked on.
 """
 

@@ -14,15 +14,16 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import batch_chunks, batches, control
-from actors.batch_driver import NEXT_LOOK, BatchDriver, advance
-from actors.batch_release import FEWEST_THREADS, REACTION, room_of, send_chunks
-from actors.batch_revoke import revoke_batch
-from actors.batches import batch_status
+from actors import control
+from actors.batches import chunks
+from actors.batches.driver import NEXT_LOOK, BatchDriver, advance
+from actors.batches.release import FEWEST_THREADS, REACTION, room_of, send_chunks
+from actors.batches.revoke import revoke_batch
+from actors.batches.status import batch_status
 from actors.sweep import Sweep
 from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch
-from db.batch_pace import Pace, Sample
-from db.batches import chain_id_of
+from db.batches.ledger import chain_id_of
+from db.batches.pace import Pace, Sample
 from db.models import BatchChunk, BatchExecution
 from db.workers import WorkerFacts, Workers
 
@@ -214,7 +215,7 @@ def test_a_retry_starts_only_what_was_not_started(
 
 def test_an_outage_is_no_fault_of_a_chunk(shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.actor.options["min_backoff"] = 50
-    monkeypatch.setattr(batch_chunks, "OUTAGE_PAUSE", 50)
+    monkeypatch.setattr(chunks, "OUTAGE_PAUSE", 50)
     create, tries = shop.application.ledger.create_chains, []
 
     def away_for_a_while(chains: Any) -> None:
@@ -289,9 +290,9 @@ def test_redis_is_emptied_in_the_middle(shop: Shop, work: Work) -> None:
 def test_a_start_that_died_before_the_board_goes_on(
     shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "post", lambda *_: None)
-    monkeypatch.setattr(batches, "advance", lambda *_: None)
-    monkeypatch.setattr("actors.batch_driver.EMPTIED_GRACE", 0)
+    monkeypatch.setattr("actors.batches.start.post", lambda *_: None)
+    monkeypatch.setattr("actors.batches.start.advance", lambda *_: None)
+    monkeypatch.setattr("actors.batches.driver.EMPTIED_GRACE", 0)
     batch_id = shop.start(shop.files(12), chunk_size=5)
     work(shop.application)
     BatchDriver(shop.application).compare(emptied=True)
@@ -302,7 +303,7 @@ def test_chunks_whose_messages_were_lost_are_sent_again(
     shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr("actors.batch_release.send_chunks", lambda *_: None)
+        dying.setattr("actors.batches.release.send_chunks", lambda *_: None)
         batch_id = shop.start(shop.files(12), chunk_size=5, window=3)
     assert _read(shop, batch_id).in_flight() == [0, 1, 2]
     work(shop.application)

@@ -12,12 +12,12 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors.batch_driver import advance
-from actors.batch_items import list_items
-from actors.batch_retry import retry_failed
+from actors.batches.driver import advance
+from actors.batches.items import list_items
+from actors.batches.retry import retry_failed
 from actors.sweep import Sweep
 from callboard.errors import BatchError
-from db.batch_board import LiveBatch
+from db.batches.board import LiveBatch
 from db.models import BatchChunk
 
 Work = Callable[..., Worker]

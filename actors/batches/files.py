@@ -16,12 +16,11 @@ from urllib.parse import urlsplit
 
 from fsspec.implementations.local import LocalFileSystem
 
+from actors.remote_files import Remote, find
+from actors.storage import resolve
 from callboard.errors import BadInput, BatchError
-from db.batches import Item
+from db.batches.ledger import Item
 from db.values import clean_text
-
-from .remote_files import Remote, find
-from .storage import resolve
 
 MOST_IMAGES = 1_000_000
 #: What a prefix gives where no pattern is named.

@@ -19,16 +19,15 @@ from uuid import UUID, uuid5
 import dramatiq
 from dramatiq import Broker, Message
 
+from actors import webhook
+from actors.application import Application, application_of
 from callboard.errors import BatchError, WebhookError, WebhookRefused
-from db import batches
-from db.batch_board import LiveBatch
-from db.batch_facts import BatchFacts
+from db.batches import ledger
+from db.batches.board import LiveBatch
+from db.batches.facts import BatchFacts
 from db.chains import Transition
 from db.keys import CALLED_TTL
 from db.values import from_epoch
-
-from . import webhook
-from .application import Application, application_of
 
 #: Names of the callbacks, each with the status of the batches that it is for; None: of all.
 EVENTS = {"on_complete": None, "on_success": "SUCCESS", "on_failure": "FAILURE"}
@@ -90,14 +89,14 @@ def messages_at_end(
     application: Application, batch_id: str, live: LiveBatch, finished: float
 ) -> list[Message[Any]]:
     """What a batch that has ended lets go."""
-    return _messages(application, batch_id, live.facts, batches.values_of(live, finished))
+    return _messages(application, batch_id, live.facts, ledger.values_of(live, finished))
 
 
 def _messages(
     application: Application, batch_id: str, facts: BatchFacts, values: Mapping[str, Any]
 ) -> list[Message[Any]]:
     finished: datetime = values["finished_at"]
-    run = batches.run_of(finished)
+    run = ledger.run_of(finished)
     actor = application.broker.get_actor(ACTOR) if facts.callbacks else None
     messages = []
     for event, target in facts.callbacks.items():
@@ -154,13 +153,13 @@ def send_lost(application: Application, *, emptied: bool) -> int:
     """
     count = 0
     grace = 0 if emptied else LOST_AFTER
-    for row in batches.ended_lately(application.database, after=grace, until=LOST_UNTIL):
-        facts = batches.facts_of(row)
+    for row in ledger.ended_lately(application.database, after=grace, until=LOST_UNTIL):
+        facts = ledger.facts_of(row)
         if facts is None or not facts.callbacks:
             continue
-        values = {name: getattr(row, name) for name in batches.CHANGING}
+        values = {name: getattr(row, name) for name in ledger.CHANGING}
         messages = _messages(application, row.batch_id, facts, values)
-        done = batches.ended_tasks(application.database, [message.message_id for message in messages])
+        done = ledger.ended_tasks(application.database, [message.message_id for message in messages])
         for message in messages:
             if message.message_id not in done and send_once(application, message):
                 logger.warning(

@@ -14,13 +14,13 @@ from dramatiq import Worker
 from waiting import wait_until
 
 from actors import control
-from actors.batch_driver import advance
-from actors.batch_release import FEWEST_THREADS, IMAGES_PER_THREAD, send_chunks
-from actors.batch_retry import ErrorShare, RetryPlan, StageShare, retry_failed
-from actors.batch_revoke import revoke_batch
+from actors.batches.driver import advance
+from actors.batches.release import FEWEST_THREADS, IMAGES_PER_THREAD, send_chunks
+from actors.batches.retry import ErrorShare, RetryPlan, StageShare, retry_failed
+from actors.batches.revoke import revoke_batch
 from actors.sweep import Sweep
 from callboard.errors import BatchStateError, LedgerUnavailable, UnknownBatch
-from db.batches import chain_id_of
+from db.batches.ledger import chain_id_of
 from db.workers import WorkerFacts, Workers
 
 Work = Callable[..., Worker]
@@ -264,7 +264,7 @@ def test_a_retry_whose_messages_were_lost(shop: Shop, work: Work, monkeypatch: p
     batch_id, _, bad, late = broken_batch(shop, work)
     shop.mend([*bad, *late])
     with monkeypatch.context() as dying:
-        dying.setattr("actors.batch_release.send_chunks", lambda *_: None)
+        dying.setattr("actors.batches.release.send_chunks", lambda *_: None)
         retry(shop, batch_id)
         wait_until(lambda: b"n" in shop.live(batch_id).letters, 10)
         assert shop.live(batch_id).not_sent()
@@ -351,7 +351,7 @@ def test_unknown_batches_and_a_ledger_that_is_away(
         raise LedgerUnavailable("down")
 
     with monkeypatch.context() as outage:
-        outage.setattr("actors.batch_retry.batches.ask_retry", away)
+        outage.setattr("actors.batches.retry.ledger.ask_retry", away)
         with pytest.raises(LedgerUnavailable):
             retry(shop, batch_id)
     assert counts(shop.status(batch_id)) == (0, 2, 0)

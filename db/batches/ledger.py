@@ -9,12 +9,13 @@ from typing import Any
 
 import peewee
 
-from .batch_board import FAILED_UNSTARTED, LETTERS, RETRY_WAITS, Counts, LiveBatch
-from .batch_facts import BatchFacts
-from .connection import in_parts, read_tuples, session
-from .models import BatchChunk, BatchExecution, ChainExecution, TaskLog, read_rows
-from .status_rows import ENDED
-from .values import clean_text, from_epoch, to_epoch, utc_now
+from db.connection import in_parts, read_tuples, session
+from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog, read_rows
+from db.status_rows import ENDED
+from db.values import clean_text, from_epoch, to_epoch, utc_now
+
+from .board import FAILED_UNSTARTED, LETTERS, RETRY_WAITS, Counts, LiveBatch
+from .facts import BatchFacts
 
 _ROWS_PER_INSERT = 200
 

@@ -9,12 +9,11 @@ from datetime import datetime
 
 import redis
 
+from actors.application import Application, current
 from callboard.errors import UnknownBatch
-from db import batch_statistics as ledger
-from db.batch_board import LiveBatch
-from db.batch_statistics import BatchStatistics
-
-from .application import Application, current
+from db.batches import statistics as ledger
+from db.batches.board import LiveBatch
+from db.batches.statistics import BatchStatistics
 
 #: Open batches at most whose rates are added up.
 MOST_OPEN = 200

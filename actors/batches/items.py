@@ -10,11 +10,10 @@ from typing import Any
 
 import redis
 
+from actors.application import Application, current
 from callboard.errors import BatchError, UnknownBatch
-from db import batches
-from db.batch_items import STATES, BatchItem, indexes, read_items
-
-from .application import Application, current
+from db.batches import ledger
+from db.batches.items import STATES, BatchItem, indexes, read_items
 
 #: Images that are read at a time.
 PAGE = 1000
@@ -97,7 +96,7 @@ def list_items(
     if status is not None and status not in STATES:
         raise BatchError(f"status: read {status!r}, expected one of {', '.join(STATES)}")
     house = application or current()
-    row = batches.read(house.database, batch_id)
+    row = ledger.read(house.database, batch_id)
     if row is None:
         raise UnknownBatch(batch_id)
     live = None
@@ -105,8 +104,8 @@ def list_items(
         live = house.batches.read(batch_id)
     if live is not None:
         return ItemListing(house, batch_id, live.letters, indexes(live.letters, status))
-    facts = batches.facts_of(row)
+    facts = ledger.facts_of(row)
     if facts is None:
         raise BatchError(f"batch {batch_id} was not started here: of its images nothing is known")
-    letters = batches.letters_of(house.database, row, facts)
+    letters = ledger.letters_of(house.database, row, facts)
     return ItemListing(house, batch_id, letters, indexes(letters, status))

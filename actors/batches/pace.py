@@ -1,14 +1,13 @@
-"""Samples of a batch's counts, from which ``db/batch_pace.py`` tells how long it will take."""
+"""Samples of a batch's counts, from which ``db/batches/pace.py`` tells how long it will take."""
 
 from __future__ import annotations
 
 import time
 
-from db.batch_board import LiveBatch
-from db.batch_pace import NO_PACE, Pace, Sample
+from actors.application import Application
+from db.batches.board import LiveBatch
+from db.batches.pace import NO_PACE, Pace, Sample
 from db.workers import Workers
-
-from .application import Application
 
 
 def note_pace(application: Application, batch_id: str, live: LiveBatch) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import redis
 from dramatiq.errors import BrokerConnectionError
 
+from actors.application import Application, current
 from callboard.errors import BatchStateError, BoardUnavailable, UnknownBatch
-from db import batches
+from db.batches import ledger
 
-from .application import Application, current
-from .batch_driver import advance, revoke_open
+from .driver import advance, revoke_open
 
 _AT_WORK = ("STARTED", "RUNNING")
 
@@ -46,7 +46,7 @@ def revoke_batch(
         BoardUnavailable, LedgerUnavailable: Redis or the database does not answer.
     """
     house = application or current()
-    row = batches.read(house.database, batch_id)
+    row = ledger.read(house.database, batch_id)
     if row is None:
         raise UnknownBatch(batch_id)
     ended = BatchStateError(batch_id, row.status, f"batch {batch_id} has ended: {row.status}")

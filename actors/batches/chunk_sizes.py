@@ -7,10 +7,9 @@ import time
 from collections.abc import Sequence
 from statistics import median
 
-from db.batch_facts import PIECE
-from db.batches import Item
-
-from .storage import resolve
+from actors.storage import resolve
+from db.batches.facts import PIECE
+from db.batches.ledger import Item
 
 AUTO = "auto"
 #: Where nothing is known of the files.
