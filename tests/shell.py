@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ class Shell:
             assert process.poll() is None, self.stderr()
             return "up; Ctrl-C ends it" in self.stderr()
 
-        wait_until(is_up, 30, "callboard up does not come up")
+        wait_until(is_up, 60, "callboard up does not come up")
         return process
 
     def start(self, **document: object) -> str:
@@ -182,7 +183,8 @@ class Shell:
             process.kill()
             process.wait()
         for process in self.processes():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def command_of(process: psutil.Process) -> str:
