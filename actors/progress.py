@@ -56,7 +56,7 @@ def progress(
         **metadata: facts to show beside, as JSON.
 
     Raises:
-        ValueError: ``percent`` is out of range, or a name in ``metadata`` is reserved.
+        ValueError: ``percent`` is out of range, or a name in ``metadata`` is reserved, or a value no JSON.
         RunLost: the chain was revoked, or another worker took the task over. Do not catch it.
     """
     run = current_run()

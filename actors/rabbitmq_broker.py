@@ -62,7 +62,12 @@ class RabbitmqBroker(StockRabbitmqBroker):
         Raises:
             ConnectionClosed: RabbitMQ does not answer.
         """
-        return any(self.get_queue_message_counts(queue_name)[0] for queue_name in queue_names)
+        try:
+            return any(self.get_queue_message_counts(queue_name)[0] for queue_name in queue_names)
+        except pika.exceptions.AMQPError as error:
+            # A connection that was idle for long is closed by the server: the next look gets another.
+            del self.connection
+            raise ConnectionClosed(error) from None
 
     def launch(self, transition: Transition, messages: Sequence[Message[Any]]) -> list[Any]:
         """Apply a transition, then send the messages that it lets go. Returns the transition's answer.
@@ -80,18 +85,21 @@ class RabbitmqBroker(StockRabbitmqBroker):
         for transition, messages in launches:
             self.launch(transition, messages)
 
-    def settle(self, hand_over: HandOver) -> None:
-        """Carry out a hand-over; it may be repeated when a part of it fails.
+    def settle(self, message: MessageProxy, hand_over: HandOver) -> None:
+        """Carry out a message's hand-over; it may be repeated when a part of it fails.
 
         Raises:
             redis.RedisError: the board does not answer.
             ConnectionClosed: RabbitMQ does not answer.
         """
         answer = self.board.apply(hand_over.transition)
-        # "repeated": an earlier try got this far and may have failed to send.
+        # "repeated": an earlier try got this far. It may have failed to send, or never have heard what to.
         if answer[0] != b"repeated":
             hand_over.released = _released(answer, hand_over.successors)
-        self.send(hand_over.released)
+        elif hand_over.released is None:
+            self.send_successors_again(message)
+            self.send_retry_again(message)
+        self.send(hand_over.released or [])
 
     def give_back(self, message: MessageProxy, transition: Transition) -> None:
         """Let a message's task go. RabbitMQ delivers the message again when the connection closes.
@@ -112,7 +120,8 @@ class RabbitmqBroker(StockRabbitmqBroker):
         if any(self.board.task(place["chain"], place["stage"] + 1, member) for member in members):
             return
         result = self.board.result(place["chain"], place["stage"], place["member"])
-        self.send(successors(message, json.loads(result or "null")))
+        ignore = bool(self.get_actor(message.actor_name).options.get("pipe_ignore"))
+        self.send(successors(message, json.loads(result or "null"), ignore=ignore))
 
     def send_retry_again(self, message: MessageProxy) -> None:
         """For a redelivered message that is older than its task's retry: the retry's message may be lost."""
@@ -162,7 +171,7 @@ class Consumer(_RabbitmqConsumer):
         run = run_of(message)
         try:
             if run is not None and run.hand_over is not None:
-                self.broker.settle(run.hand_over)
+                self.broker.settle(message, run.hand_over)
             elif verdict_of(message) == "busy":
                 self.broker.send([message._message])
             elif verdict_of(message) == "done":

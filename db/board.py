@@ -99,6 +99,14 @@ class Board:
             arguments += [encode(stage.name), members, stage.policy, encode(stage.span) if stage.span else ""]
         return Transition("post", self._chain_keys(chain_id), arguments)
 
+    def withdraw(self, chain_id: str) -> bool:
+        """Take a chain off the board of which no task has begun. Returns whether one has, so that it stays.
+
+        Raises:
+            redis.RedisError: the server does not answer or refuses.
+        """
+        return bool(self.apply(Transition("withdraw", self._chain_keys(chain_id), [chain_id])))
+
     def begin(
         self,
         place: Place,
@@ -180,6 +188,7 @@ class Board:
             "" if percent is None else percent,
             metadata,
             "" if log is None else encode(log),
+            FINAL_STATE_TTL,
         ]
         return bool(self.apply(Transition("progress", self.keys_of(place), arguments)) == b"go")
 

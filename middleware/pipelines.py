@@ -13,6 +13,8 @@ PLACE = "callboard"
 QUEUE_ID = "callboard_queue_id"
 #: The message option that holds the members of the parallel stage that follows.
 FAN_OUT = "callboard_fan_out"
+#: The options by which each of these members names what follows in its turn: once for all of them.
+THEN = "callboard_then"
 
 
 def successors(message: MessageProxy, result: Any, *, ignore: bool = False) -> list[Message[Any]]:
@@ -27,7 +29,8 @@ def successors(message: MessageProxy, result: Any, *, ignore: bool = False) -> l
     if following is None:
         target = message.options.get("pipe_target")
         following = [target] if target else []
-    messages: list[Message[Any]] = [Message(**fields) for fields in following]
+    then = message.options.get(THEN, {})
+    messages: list[Message[Any]] = [Message(**fields).copy(options=then) for fields in following]
     if message.options[PLACE]["member"]:
         return messages
     return [

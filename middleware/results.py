@@ -6,7 +6,7 @@ and messages carry the reference; the next stage is called with the value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,21 +44,32 @@ class Results:
         except (TypeError, ValueError, RecursionError) as error:
             raise ResultError(f"{run.stage_name} returned what is not JSON: {error}") from None
         # A character has up to four bytes: most results are known to fit without counting.
-        if len(text) * 4 <= self.limit:
+        if len(text) * 4 <= self.limit and not _has_reference(result):
             return text
         data = text.encode()
-        if len(data) <= self.limit:
+        if len(data) <= self.limit and not _has_reference(result):
             return text
         return encode({REFERENCE: self.write(run, data), "bytes": len(data)})
 
-    def load(self, argument: Any) -> Any:
-        """An argument of a stage with its references replaced; of a list, those of its elements.
+    def arguments(self, run: Run, given: Sequence[Any]) -> list[Any]:
+        """What a stage is called with: references replaced by values, also those in a list.
+
+        The first stage is given what somebody sent, not what a stage returned: nothing in it is a reference.
 
         Raises:
             Exception: the storage does not have it.
         """
+        return list(given) if run.place.stage == 1 else [self._load(argument) for argument in given]
+
+    def _load(self, argument: Any) -> Any:
         if isinstance(argument, dict) and REFERENCE in argument:
             return self.read(argument[REFERENCE])
         if isinstance(argument, list):
-            return [self.load(element) if isinstance(element, dict) else element for element in argument]
+            return [self._load(element) if isinstance(element, dict) else element for element in argument]
         return argument
+
+
+def _has_reference(result: Any) -> bool:
+    """Whether what a stage has returned would be read as a reference. As a file it is handed on as it is."""
+    parts = result if isinstance(result, (list, tuple)) else [result]
+    return any(isinstance(part, dict) and REFERENCE in part for part in parts)

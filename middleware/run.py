@@ -33,12 +33,13 @@ class HandOver:
     Attributes:
         transition: what the board is told.
         successors: messages that go out when the board says ``next``, by index where it names some.
-        released: those that the board has let go, where sending them is a step of its own.
+        released: those that the board has let go, where sending them is a step of its own; None until it
+            has said so.
     """
 
     transition: Transition
     successors: list[Message[Any]] = field(default_factory=list)
-    released: list[Message[Any]] = field(default_factory=list)
+    released: list[Message[Any]] | None = None
 
 
 @dataclass
@@ -52,7 +53,8 @@ class Run:
         broker, board: where it came from and where it reports.
         token: the fencing token that the begin was given.
         attempt: how often the task has begun, this time included.
-        metadata, percent, reported: what the stage has reported, and whether it has at all.
+        metadata, percent, reported: what the stage has reported, and whether it has at all. Of the metadata
+            each value is kept as JSON: what the stage does with its own must not spoil the outcome.
         retry: the message that Retries wants sent, caught on its way; its ``eta`` option says when.
         result: what the body has returned, as JSON; None where that could not be had.
         hand_over: set when the outcome is known.
@@ -68,7 +70,7 @@ class Run:
     board: Board
     token: str
     attempt: int
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     percent: int = 1
     reported: bool = False
     retry: Message[Any] | None = None
@@ -84,18 +86,20 @@ class Run:
 
         Raises:
             RunLost: the run has lost its task.
+            ValueError: a value is not JSON; nothing is told.
         """
         if log is not None:
             log = cut_log(log)
         # 100 is for the finish: a client that sees it may rely on the result.
         whole = None if percent is None else max(self.percent, min(99, int(percent)))
-        changed = {key: value for key, value in metadata.items() if self.metadata.get(key) != value}
+        told = {name: _as_json(name, value) for name, value in metadata.items()}
+        changed = {name: text for name, text in told.items() if self.metadata.get(name) != text}
         if self.reported and not changed and log is None and whole in (None, self.percent):
             return
         self.metadata.update(changed)
         self.percent = self.percent if whole is None else whole
         self.reported = True
-        if not self.board.progress(self.place, self.token, whole, encode(self.metadata), log):
+        if not self.board.progress(self.place, self.token, whole, _object(self.metadata), log):
             with self.guard:
                 # It is told now: nobody need interrupt it while it tidies up.
                 self.interrupted = True
@@ -106,7 +110,19 @@ class Run:
     def final_metadata(self, **more: Any) -> str:
         """The metadata at the end of the run, with ``execution_time`` in seconds, as JSON."""
         seconds = round(time.monotonic() - self._started, 3)
-        return encode({**self.metadata, **more, "execution_time": seconds})
+        more["execution_time"] = seconds
+        return _object(self.metadata | {name: encode(value) for name, value in more.items()})
+
+
+def _as_json(name: str, value: Any) -> str:
+    try:
+        return encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: expected a value that is JSON ({error})") from error
+
+
+def _object(fields: dict[str, str]) -> str:
+    return "{" + ",".join(f"{encode(name)}:{text}" for name, text in fields.items()) + "}"
 
 
 def cut_log(line: str) -> str:

@@ -29,7 +29,7 @@ from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware, SkipMessage
 
 from callboard.errors import ResultError, WorkerDied
-from db.board import Board
+from db.board import ERROR_LENGTH, Board
 from db.chains import Begun, Place
 
 from .lease import Lease
@@ -90,11 +90,12 @@ class Tracking(Middleware):
         @wraps(function)
         def body(*args: P.args, **kwargs: P.kwargs) -> R:
             run = current_run()
-            if run is None:
+            # A body that calls another actor, or itself, calls a function: the run is that of the first.
+            if run is None or run.thread_id is not None:
                 return function(*args, **kwargs)
             try:
                 with Interruptible(run):
-                    result = function(*map(self.results.load, args), **kwargs)
+                    result = function(*self.results.arguments(run, args), **kwargs)
                     # What is no JSON fails the task below; what the storage does not take is tried again.
                     with suppress(ResultError):
                         run.result = self.results.dump(run, result)
@@ -209,7 +210,8 @@ class Tracking(Middleware):
     ) -> None:
         run = run_of(message)
         set_current_run(None)
-        if run is None:
+        # Told a second time, a hook of somebody's was interrupted after the outcome was known.
+        if run is None or run.hand_over is not None:
             return
         try:
             self._decide(run, broker, message, result, exception)
@@ -242,6 +244,15 @@ class Tracking(Middleware):
         if run.hand_over is None:
             reason = SkipMessage(f"stage {run.stage_name} was skipped: too old, or by its own wish")
             run.hand_over = self._failed(run, message, reason)
+
+    def before_ack(self, broker: Broker, message: MessageProxy) -> None:
+        """A hook that was interrupted left no outcome. Acked like this, the chain would wait for ever."""
+        run = run_of(message)
+        if run is not None and run.hand_over is None and not run.interrupted:
+            error = message._exception or RuntimeError("a hook was interrupted before the outcome was known")
+            run.hand_over = self._failed(run, message, error)
+
+    before_nack = before_ack
 
     def _finished(self, run: Run, actor: Actor[..., Any], message: MessageProxy, result: Any) -> HandOver:
         try:
@@ -286,8 +297,9 @@ class Tracking(Middleware):
 
 
 def describe(exception: BaseException) -> str:
-    """An exception's own text, or its type where it has none."""
-    return (str(exception) or type(exception).__name__).encode("utf-8", "replace").decode()
+    """An exception's own text, cut where it is long, or its type where it has none."""
+    text = (str(exception) or type(exception).__name__)[:ERROR_LENGTH]
+    return text.encode("utf-8", "replace").decode()
 
 
 def trace(exception: BaseException) -> str:

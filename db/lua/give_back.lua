@@ -9,6 +9,6 @@ local chain, of, task = read(ARGV[2], ARGV[3])
 if not chain or not holds(task, ARGV[4]) then
     return {"stale"}
 end
-task.status, task.metadata, task.token = "PENDING", ARGV[8], task.token + 1
+let_go(task, ARGV[8])
 show(ARGV[1], chain, of, task, ARGV[5], ARGV[6], ARGV[7], "", {}, false)
 return {"recorded"}

@@ -1,5 +1,6 @@
 -- resume: an ended chain goes on from a stage; what has succeeded there and before is kept, unless the
--- stage was asked for by number.
+-- stage was asked for by number. A run of that stage goes on, one of a later stage is fenced: what it was given
+-- is about to be made anew.
 --
 -- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id, now, status ttl, stage ("" = the first that is not SUCCESS), letter that the chain must have
@@ -46,7 +47,8 @@ for stage = first, chain.stages do
         local _, _, task = read(stage, member)
         last = task
         local kept = task.status == "SUCCESS" and asked == ""
-        if not kept and task.status ~= "STARTED" and task.status ~= "RUNNING" then
+        local runs = stage == first and (task.status == "STARTED" or task.status == "RUNNING")
+        if not kept and not runs then
             if task.status ~= "PENDING" then
                 local counter = COUNTER[task.status]
                 if counter then

@@ -26,8 +26,7 @@ for member = (of.members > 0 and 1 or 0), of.members do
         task.status, task.finished, task.token = "REVOKED", now, task.token + 1
         task.task, task.actor = names.task_id, names.task_name
         if task.started then
-            local before = task.metadata and task.metadata ~= "{}" and task.metadata:sub(1, -2) .. "," or "{"
-            task.metadata = before .. string.format('"execution_time":%.3f}', now - task.started)
+            task.metadata = timed(task.metadata, now - task.started)
         end
         end_chain(chain, "REVOKED", now, ARGV[5])
         chain.state.revoked = chain.state.revoked + 1

@@ -333,6 +333,17 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, c
     end
 end
 
+-- The metadata of a run that somebody else ends, with the seconds that it took.
+local function timed(metadata, seconds)
+    local before = metadata and metadata ~= "{}" and metadata:sub(1, -2) .. "," or "{"
+    return before .. string.format('"execution_time":%.3f}', seconds)
+end
+
+-- A task goes back to waiting before it has ended; the run that had it is fenced.
+local function let_go(task, metadata)
+    task.status, task.metadata, task.token, task.progress = "PENDING", metadata, task.token + 1, 0
+end
+
 local function watch(chain_id)
     redis.call("ZADD", open, milliseconds() + FIRST_LOOK, chain_id)
 end

@@ -99,6 +99,32 @@ def test_a_revoked_run_is_neither_a_failure_nor_a_success_to_other_middleware(
     assert ended(application, chain_id).status == "REVOKED"
 
 
+def test_a_body_that_has_called_an_actor_can_still_be_interrupted(build_application: Any, work: Work) -> None:
+    application = build_application()
+    entered, left = threading.Event(), []
+
+    @dramatiq.actor
+    def inner(number: int) -> int:
+        return number
+
+    @stage
+    def outer(document: Any) -> Any:
+        inner(7)
+        entered.set()
+        try:
+            for _ in range(1000):
+                time.sleep(0.01)
+        except BaseException as error:
+            left.append(type(error).__name__)
+            raise
+
+    chain_id = Workflow("calling", [outer]).start(1)
+    work(application)
+    assert entered.wait(10)
+    revoke(chain_id, application=application)
+    assert wait_until(lambda: left) == ["RunLost"]
+
+
 def test_a_stage_that_cannot_be_interrupted_is_fenced(application: Application, work: Work) -> None:
     entered, gate, swallowed = threading.Event(), threading.Event(), []
 

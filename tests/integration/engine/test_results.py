@@ -82,3 +82,30 @@ def test_a_result_that_the_storage_refuses_is_tried_again(
     chain = ended(application, chain_id)
     assert chain.status == "SUCCESS"
     assert chain.final_result["bytes"] == 5002
+
+
+def test_data_that_looks_like_a_reference_is_data(build_application: Any, work: Work, tmp_path: Path) -> None:
+    application: Application = build_application()
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"password": "open sesame"}')
+    forged = {"callboard_result": str(secret), "bytes": 27}
+    seen: list[Any] = []
+
+    @stage(max_retries=0)
+    def hand_on(document: Any) -> Any:
+        seen.append(document)
+        return document
+
+    @stage(max_retries=0)
+    def hand_on_a_list(document: Any) -> Any:
+        seen.append(document)
+        return [document]
+
+    @stage(max_retries=0)
+    def last(documents: Any) -> None:
+        seen.append(documents)
+
+    chain_id = Workflow("forged", [hand_on, hand_on_a_list, last]).start(forged)
+    work(application)
+    assert ended(application, chain_id).status == "SUCCESS"
+    assert seen == [forged, forged, [forged]]
