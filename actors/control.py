@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -145,17 +146,20 @@ def _new_chain(
             f"chain id {chain_id[:80]!r}: expected 1 to 200 letters, digits, '_', '-' and '.'"
         )
     plan = workflow.plan(chain_id)
-    chain = NewChain(
-        chain_id=chain_id,
-        chain_name=workflow.name,
-        total_tasks=sum(len(stage.tasks) for stage in plan),
-        stages=[stage.as_json() for stage in plan],
-        input_data=data,
-        initiated_by=initiated_by,
-        idempotency_key=idempotency_key,
-        batch_id=batch_id,
-        channel=workflow.channel,
-    )
+    try:
+        chain = NewChain(
+            chain_id=chain_id,
+            chain_name=workflow.name,
+            total_tasks=sum(len(stage.tasks) for stage in plan),
+            stages=[stage.as_json() for stage in plan],
+            input_data=data,
+            initiated_by=initiated_by,
+            idempotency_key=idempotency_key,
+            batch_id=batch_id,
+            channel=workflow.channel,
+        )
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
     return chain, plan
 
 
@@ -163,11 +167,24 @@ def _launch(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) 
     try:
         _send(workflow, chains)
     except (redis.RedisError, BrokerConnectionError) as error:
-        ids = [chain.chain_id for chain, _ in chains]
-        workflow.application.ledger.withdraw_chains(ids)
-        raise BoardUnavailable(
-            f"Redis or the broker does not answer, nothing was started: {error}"
-        ) from error
+        begun = _withdraw(workflow.application, [chain.chain_id for chain, _ in chains])
+        if begun == len(chains):
+            # Only the answer was lost.
+            return
+        started = f"{begun} of {len(chains)} chains were started" if begun else "nothing was started"
+        raise BoardUnavailable(f"Redis or the broker does not answer, {started}: {error}") from error
+
+
+def _withdraw(application: Application, chain_ids: list[str]) -> int:
+    """Take back what may have been started, board first. Returns how many chains have begun and go on."""
+    begun = set()
+    # While Redis does not answer: what is there all the same has no row, so that a message restores nothing.
+    with suppress(redis.RedisError):
+        for chain_id in chain_ids:
+            if application.board.withdraw(chain_id):
+                begun.add(chain_id)
+    application.ledger.withdraw_chains([chain_id for chain_id in chain_ids if chain_id not in begun])
+    return len(begun)
 
 
 def _send(workflow: Workflow, chains: list[tuple[NewChain, list[StagePlan]]]) -> None:
@@ -307,7 +324,8 @@ def resume(
         return record.current_stage
     workflow = house.workflow(record.chain_name)
     availability.check(workflow)
-    _refuse_redefined(chain_id, workflow, record.stage_names)
+    live = house.board.chain(chain_id)
+    _refuse_redefined(chain_id, workflow, live.plan if live else [])
     stage = from_stage or record.current_stage
     if not 1 <= stage <= len(workflow.stages):
         raise ChainStateError(
@@ -315,7 +333,7 @@ def resume(
             record.status,
             f"workflow {workflow.name} has stages 1 to {len(workflow.stages)}, not {stage}",
         )
-    arguments = house.status.arguments_of(chain_id, stage)
+    arguments = _arguments(house, workflow, chain_id, stage)
     messages = workflow.first_messages(chain_id, *arguments, from_stage=stage)
     answer = _apply(house, chain_id, house.board.resume(chain_id, from_stage, letter), messages)
     if answer[0] == b"closed":
@@ -349,11 +367,11 @@ def send_again(chain_id: str, *, application: Application | None = None) -> list
         if live.state["status"] in ENDED:
             return []
         workflow = house.workflow(live.facts["name"])
-        _refuse_redefined(chain_id, workflow, [stage["stage_name"] for stage in live.plan])
+        _refuse_redefined(chain_id, workflow, live.plan)
         stage = live.state["current"]
         if house.broker.may_hold({task["queue_name"] for task in live.plan[stage - 1]["tasks"]}):
             return []
-        arguments = house.status.arguments_of(chain_id, stage)
+        arguments = _arguments(house, workflow, chain_id, stage)
         messages = [
             _as_it_was(house, message)
             for message in workflow.first_messages(chain_id, *arguments, from_stage=stage)
@@ -375,13 +393,25 @@ def _as_it_was(house: Application, message: Message[Any]) -> Message[Any]:
     return message.copy(options=options)
 
 
-def _refuse_redefined(chain_id: str, workflow: Workflow, names: list[str]) -> None:
-    now = [declared.name for declared in workflow.stages]
-    if names and names != now:
+def _arguments(house: Application, workflow: Workflow, chain_id: str, stage: int) -> tuple[Any, ...]:
+    """What a stage is called with, as if the stage before had just ended."""
+    before = workflow.stages[stage - 2] if stage > 1 else None
+    if before is not None and any(actor.options.get("pipe_ignore") for actor in before.actors):
+        return ()
+    return house.status.arguments_of(chain_id, stage)
+
+
+def _refuse_redefined(chain_id: str, workflow: Workflow, plan: list[dict[str, Any]]) -> None:
+    def words(name: str, members: int, is_parallel: bool) -> str:
+        return f"{name} ({members} side by side)" if is_parallel else name
+
+    then = [words(stage["stage_name"], len(stage["tasks"]), stage["parallel"]) for stage in plan]
+    now = [words(declared.name, len(declared.actors), declared.is_parallel) for declared in workflow.stages]
+    if plan and then != now:
         raise ChainStateError(
             chain_id,
             "",
-            f"chain {chain_id} was started with the stages {names}, {workflow.name} now has {now}",
+            f"chain {chain_id} was started with the stages {then}, {workflow.name} now has {now}",
         )
 
 

@@ -181,9 +181,13 @@ class Sweep:
         except UnknownChain:
             self.application.board.clients.get().zrem(self.application.board.keys.open, chain_id)
             return False
-        except CallboardError as error:
+        except Exception as error:
+            # Whatever is wrong with one chain, the others must not wait for it.
             if chain_id not in self._given_up:
-                logger.error("Chain %s has no owner, and cannot be sent again: %s", chain_id, error)
+                known = isinstance(error, CallboardError)
+                logger.error(
+                    "Chain %s has no owner, and cannot be sent again: %s", chain_id, error, exc_info=not known
+                )
             if len(self._given_up) >= MOST_GIVEN_UP:
                 self._given_up.clear()
             self._given_up.add(chain_id)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from chains import check_stores, ended, recorded
 from dramatiq import Worker
+from dramatiq.errors import ConnectionClosed
 from servers import PostgresServer, RedisServer
 
 from actors.application import Application
@@ -121,3 +123,56 @@ def test_with_redis_down_a_start_is_refused_whole(build_application: Any, privat
     assert rows(application) == 0
     private_redis.start()
     assert workflow.start({}, chain_id="refused") == "refused"
+
+
+def test_a_start_whose_message_rabbitmq_did_not_take_leaves_nothing(
+    build_application: Any, rabbit_url: str, monkeypatch: pytest.MonkeyPatch, work: Work
+) -> None:
+    application = build_application(BROKER_URL=rabbit_url)
+    workflow = echo()
+
+    def refuse(*_: object) -> None:
+        raise ConnectionClosed("the server is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(application.broker, "send", refuse)
+        with pytest.raises(BoardUnavailable, match="nothing was started"):
+            workflow.start({}, chain_id="refused")
+    assert rows(application) == 0
+    assert application.board.array("refused") is None
+    assert application.board.clients.get().zcard(application.board.keys.open) == 0
+    workflow.start({}, chain_id="refused")
+    work(application)
+    assert ended(application, "refused").status == "SUCCESS"
+
+
+def test_chains_that_have_begun_though_redis_did_not_say_so_keep_their_rows(
+    build_application: Any, monkeypatch: pytest.MonkeyPatch, work: Work
+) -> None:
+    application = build_application()
+    workflow = echo()
+    worker = work(application)
+    launch, known = application.broker.launch, application.board
+
+    def lose_the_answer(*arguments: Any) -> Any:
+        launch(*arguments)
+        ended(application, "answered-late")
+        raise redis.ConnectionError("the answer is lost")
+
+    monkeypatch.setattr(application.broker, "launch", lose_the_answer)
+    assert workflow.start({}, chain_id="answered-late") == "answered-late"
+    worker.stop()
+    assert rows(application) == 1
+    assert known.chain("answered-late") is not None
+
+
+def test_a_key_that_no_column_holds_is_refused(build_application: Any) -> None:
+    application = build_application()
+    for key in ("k" * 256, "nul\0"):
+        with pytest.raises(WorkflowError, match="up to 255 characters and no NUL"):
+            echo_once(application).start({}, idempotency_key=key)
+    assert (rows(application), queued(application)) == (0, 0)
+
+
+def echo_once(application: Application) -> Workflow:
+    return application.workflows.get("echo") or echo()
