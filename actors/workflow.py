@@ -22,7 +22,8 @@ from dramatiq.middleware import AsyncIO
 from callboard.errors import WorkflowError
 from db.chains import StagePlan
 from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
-from middleware.pipelines import FAN_OUT, PLACE
+from db.values import clean_text
+from middleware.pipelines import FAN_OUT, PLACE, THEN
 
 from . import application, availability, control
 from .spans import spans_of
@@ -32,6 +33,12 @@ _TASKS = UUID("8c9d2f0e-54b1-4a0a-9f60-0d6a4b0f7c11")
 #: How a stage is retried unless it says otherwise.
 RETRY_OPTIONS = {"max_retries": 3, "min_backoff": 1000}
 POLICIES = ("fail", "continue")
+#: Characters of a name.
+MOST_CHARACTERS = 255
+#: A message holds those of all stages that follow, one inside of another.
+MOST_STAGES = 200
+#: Each transition of a member reads all of them, while Redis does nothing else.
+MOST_MEMBERS = 1000
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,10 +111,10 @@ def parallel(
     """A stage of several actors that run side by side. See :class:`Parallel`.
 
     Raises:
-        WorkflowError: no members, an unknown policy, or weights that do not fit the members.
+        WorkflowError: no members or too many, an unknown policy, or weights that do not fit the members.
     """
-    if not members:
-        raise WorkflowError("parallel() needs at least one actor")
+    if not 1 <= len(members) <= MOST_MEMBERS:
+        raise WorkflowError(f"parallel(): read {len(members)} actors, expected 1 to {MOST_MEMBERS}")
     if on_failure not in POLICIES:
         raise WorkflowError(f"on_failure: read {on_failure!r}, expected {' or '.join(map(repr, POLICIES))}")
     if weights is not None and (len(weights) != len(members) or min(weights) < 1):
@@ -173,8 +180,13 @@ class Workflow:
     ) -> None:
         if not name or not isinstance(name, str):
             raise WorkflowError("a workflow needs a name")
+        _check_name(f"workflow {name[:80]!r}", name)
         if not stages:
             raise WorkflowError(f"workflow {name!r} has no stages")
+        if len(stages) > MOST_STAGES:
+            raise WorkflowError(
+                f"workflow {name!r}: read {len(stages)} stages, expected {MOST_STAGES} at most"
+            )
         if isinstance(needs, str) or (extra and not needs):
             raise WorkflowError(f"workflow {name!r}: needs: read {needs!r}, expected a list of module names")
         self.name = name
@@ -186,6 +198,8 @@ class Workflow:
         self.needs = tuple(needs)
         self.extra = extra
         self.stages = [_check(name, declared) for declared in stages]
+        for declared in self.stages:
+            _check_name(f"workflow {name!r}: stage {declared.name[:80]!r}", declared.name)
         _refuse_repeats(name, self.stages)
         weights = [declared.weights for declared in self.stages]
         self._spans = spans_of(name, weights, spans, log_lines)
@@ -235,7 +249,8 @@ class Workflow:
         """The chain's messages from a stage on: a ``dramatiq.pipeline``, or a ``group`` for a parallel stage.
 
         Each message names its successor in ``pipe_target``, as Dramatiq's own pipelines do; before a parallel
-        stage the option ``callboard_fan_out`` holds the messages of the group.
+        stage the option ``callboard_fan_out`` holds the messages of the group, and ``callboard_then`` the
+        options by which they name theirs.
 
         Parameters:
             arguments: what the first of the stages is called with.
@@ -268,7 +283,7 @@ class Workflow:
             if isinstance(following, pipeline):
                 message.options["pipe_target"] = following.messages[0].asdict()
             elif following is not None:
-                message.options[FAN_OUT] = [member.asdict() for member in following.children]
+                message.options.update(_fan_out(following))
         if declared.is_parallel:
             return group(messages, broker=broker)
         return pipeline(messages, broker=broker)
@@ -301,6 +316,16 @@ def _message(
     )
 
 
+def _fan_out(following: group) -> dict[str, Any]:
+    """The options of a message before a group. What follows the group is the same for all, and told once."""
+    members = [member.asdict() for member in following.children]
+    onwards = ("pipe_target", FAN_OUT, THEN)
+    then = {name: value for name, value in members[0]["options"].items() if name in onwards}
+    for member in members:
+        member["options"] = {name: value for name, value in member["options"].items() if name not in onwards}
+    return {FAN_OUT: members, **({THEN: then} if then else {})}
+
+
 def _check(workflow: str, declared: StageLike) -> _Stage:
     if isinstance(declared, Parallel):
         actors = tuple(_actor(workflow, member) for member in declared.members)
@@ -327,6 +352,14 @@ def _actor(workflow: str, declared: Any) -> AnyActor:
 def _name(actor: AnyActor) -> str:
     name: str = actor.options.get("stage_name", actor.actor_name)
     return name
+
+
+def _check_name(whose: str, name: str) -> None:
+    # By its name the workflow is found again when a chain comes back from the ledger.
+    if clean_text(name, MOST_CHARACTERS) != name:
+        raise WorkflowError(
+            f"{whose}: expected a name of up to {MOST_CHARACTERS} characters, without NUL and lone surrogates"
+        )
 
 
 def _refuse_repeats(workflow: str, stages: list[_Stage]) -> None:

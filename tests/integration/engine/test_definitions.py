@@ -57,8 +57,10 @@ def test_two_workflows_of_one_name() -> None:
 
 
 def test_parallel_without_members_or_with_an_unknown_policy() -> None:
-    with pytest.raises(WorkflowError, match="at least one actor"):
+    with pytest.raises(WorkflowError, match="read 0 actors, expected 1 to 1000"):
         parallel()
+    with pytest.raises(WorkflowError, match="read 1001 actors"):
+        parallel(*[declare("many")] * 1001)
     with pytest.raises(WorkflowError, match="'fail' or 'continue'"):
         parallel(declare("a"), on_failure="ignore")
 
@@ -81,9 +83,35 @@ def test_a_workflow_compiles_to_pipelines_and_groups() -> None:
     second = first.options["pipe_target"]
     members = second["options"]["callboard_fan_out"]
     assert [member["actor_name"] for member in members] == ["c", "d"]
-    assert {member["options"]["pipe_target"]["actor_name"] for member in members} == {"e"}
-    assert len({member["options"]["pipe_target"]["message_id"] for member in members}) == 1
+    assert second["options"]["callboard_then"]["pipe_target"]["actor_name"] == "e"
+    assert not any("pipe_target" in member["options"] for member in members)
     assert isinstance(workflow.compile("chain", from_stage=3), dramatiq.group)
+
+
+def test_a_message_grows_with_its_workflow_and_not_faster() -> None:
+    members = [declare(f"member{number}") for number in range(8)]
+    stages = [parallel(*members, name=f"stage {number}") for number in range(8)]
+    sizes = [
+        len(Workflow(f"of {count}", stages[:count]).first_messages("chain", {})[0].encode())
+        for count in (2, 4, 8)
+    ]
+    assert sizes[2] < 8 * sizes[0]
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "nul\0", "lone \ud800"])
+def test_a_name_that_the_ledger_cannot_hold(name: str) -> None:
+    with pytest.raises(WorkflowError, match="up to 255 characters, without NUL"):
+        Workflow(name, [declare("a")])
+    with pytest.raises(WorkflowError, match="up to 255 characters, without NUL"):
+        Workflow("named", [parallel("a", name=name)])
+
+
+def test_more_stages_than_a_message_can_hold() -> None:
+    actor = declare("a")
+    with pytest.raises(WorkflowError, match="read 201 stages, expected 200 at most"):
+        Workflow("long", [parallel(actor, name=str(number)) for number in range(201)])
+    longest = Workflow("longest", [parallel(actor, name=str(number)) for number in range(200)])
+    assert longest.start({}, chain_id="longest") == "longest"
 
 
 def test_task_ids_are_the_same_in_every_process_and_differ_by_chain() -> None:
