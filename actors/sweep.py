@@ -112,8 +112,8 @@ class Sweep:
                 continue
             if isinstance(broker, RedisBroker) and worker.facts.broker:
                 count += broker.reclaim(worker.facts.broker, worker.facts.queues)
-            self.workers.bury(worker.worker_id)
-            logger.info("Worker %s is dead; its messages are back.", worker.worker_id)
+            if self.workers.bury(worker.worker_id):
+                logger.info("Worker %s is dead; its messages are back.", worker.worker_id)
         if isinstance(broker, RedisBroker):
             # Redis was emptied, and the worker died before it was in the registry again.
             queues = sorted(broker.get_declared_queues())

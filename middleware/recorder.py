@@ -26,6 +26,8 @@ from db.ledger import Ledger
 from db.redis_client import connect
 from db.scripts import source
 
+from .lease import Lease
+
 #: Events that one transaction takes.
 BATCH = 5000
 #: Seconds to let events gather after a batch that was not full.
@@ -37,7 +39,9 @@ REST = 9
 LONGEST_REST = 1.5
 #: Seconds that a read waits for the first event; also how long a stop may take.
 READ_BLOCK = 0.5
-#: Seconds after which events that a recorder took and never settled go to another.
+#: Seconds between two looks for what this recorder still holds, and what dead ones have left.
+LOOK_INTERVAL = 1.0
+#: Seconds after which events that a recorder took and never settled go to another, dead or not.
 CLAIM_AFTER = 30.0
 #: Seconds between two tries while the database or Redis is away.
 OUTAGE_PAUSE = 1.0
@@ -52,20 +56,34 @@ class Recorder(threading.Thread):
         url: the board's Redis.
         keys: names of its keys.
         ledger: where events go.
+        worker_id: the worker by whose proof of life the others know whether this recorder is alive; without
+            one, they wait for ``CLAIM_AFTER``.
         linger: seconds to let events gather.
+        claim_after: seconds after which it takes what another one holds.
     """
 
-    def __init__(self, url: str, keys: Keys, ledger: Ledger, *, linger: float = LINGER) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        ledger: Ledger,
+        *,
+        worker_id: str = "",
+        linger: float = LINGER,
+        claim_after: float = CLAIM_AFTER,
+    ) -> None:
         super().__init__(name="recorder", daemon=True)
         self.logger = get_logger(__name__, type(self))
         self.keys = keys
         self.ledger = ledger
         self.linger = linger
-        self.consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.claim_after = claim_after
+        self.consumer = worker_id or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._redis = connect(url)
+        self._claim_script: Any = self._redis.register_script(source("claim"))
         self._shed_script: Any = self._redis.register_script(source("shed"))
         self._stop_asked = threading.Event()
-        self._next_claim = 0.0
+        self._next_look = 0.0
         self._in_outage = False
         # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
         # emptied meanwhile would have lost them.
@@ -142,16 +160,26 @@ class Recorder(threading.Thread):
 
     def _read(self, block: float) -> list[Entry]:
         try:
-            # What an earlier try has taken and not settled comes first: a database outage leaves such.
-            mine = self._read_group("0", None)
-            if not mine:
-                mine = self._claim() or self._read_group(">", int(block * 1000) or None)
-            return mine
+            return self._look() or self._read_group(">", int(block * 1000) or None)
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
             self._create_group()
             return []
+
+    def _look(self) -> list[Entry]:
+        """What this recorder holds already, as an answer got lost, and what it takes over from dead ones."""
+        if time.monotonic() < self._next_look:
+            return []
+        self._next_look = time.monotonic() + LOOK_INTERVAL
+        keys = self.keys
+        held: Any = self._claim_script(
+            [keys.events, keys.workers],
+            [keys.recorders, self.consumer, keys.life(""), BATCH, int(self.claim_after * 1000)],
+        )
+        if held >= BATCH:
+            self._next_look = 0.0
+        return self._read_group("0", None) if held else []
 
     def _read_group(self, since: str, block: int | None) -> list[Entry]:
         answer: Any = self._redis.xreadgroup(
@@ -165,20 +193,6 @@ class Recorder(threading.Thread):
         if found and isinstance(found[0], list):
             found = [entry for nested in found for entry in nested]
         return [(entry_id, fields or {}) for entry_id, fields in found]
-
-    def _claim(self) -> list[Entry]:
-        """Take over what a recorder that died had taken."""
-        if time.monotonic() < self._next_claim:
-            return []
-        self._next_claim = time.monotonic() + CLAIM_AFTER / 3
-        answer: Any = self._redis.xautoclaim(
-            self.keys.events,
-            self.keys.recorders,
-            self.consumer,
-            min_idle_time=int(CLAIM_AFTER * 1000),
-            count=BATCH,
-        )
-        return [(entry_id, fields or {}) for entry_id, fields in answer[1]]
 
     def _create_group(self) -> None:
         try:
@@ -229,14 +243,15 @@ class Recorder(threading.Thread):
 
 
 class RecorderThread(Middleware):
-    """Runs a recorder in each worker process."""
+    """Runs a recorder in each worker process, under the worker's name."""
 
-    def __init__(self, url: str, keys: Keys, ledger: Ledger) -> None:
+    def __init__(self, url: str, keys: Keys, ledger: Ledger, lease: Lease) -> None:
         self._arguments = (url, keys, ledger)
+        self._lease = lease
         self._recorder: Recorder | None = None
 
     def after_worker_boot(self, broker: Broker, worker: Any) -> None:
-        self._recorder = Recorder(*self._arguments)
+        self._recorder = Recorder(*self._arguments, worker_id=self._lease.worker_id)
         self._recorder.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
