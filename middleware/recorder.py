@@ -145,8 +145,15 @@ class Recorder(threading.Thread):
     def _write(self, entries: Sequence[Entry]) -> int:
         if not entries:
             return 0
+        there = [entry for entry in entries if entry[1]]
+        if len(there) < len(entries):
+            self.logger.error(
+                "%d events were taken out of the stream before the ledger had them: whoever trims it loses "
+                "what has happened.",
+                len(entries) - len(there),
+            )
         events = []
-        for entry_id, fields in newest(entries):
+        for entry_id, fields in newest(there):
             try:
                 events.append(Event.from_fields(fields))
             except ValueError:
