@@ -30,6 +30,8 @@ from .lease import Lease
 
 #: Events that one transaction takes.
 BATCH = 5000
+#: Bytes that they have at most, about: after an outage thousands of large results may wait.
+BATCH_BYTES = 32 << 20
 #: Seconds to let events gather after a batch that was not full.
 LINGER = 0.05
 #: All recorders rest for this many times the time that a batch took: under load more events gather, and
@@ -84,6 +86,8 @@ class Recorder(threading.Thread):
         self._shed_script: Any = self._redis.register_script(source("shed"))
         self._stop_asked = threading.Event()
         self._next_look = 0.0
+        #: Events that one read takes: fewer than ``BATCH`` where they are large.
+        self._count = BATCH
         self._in_outage = False
         # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
         # emptied meanwhile would have lost them.
@@ -129,7 +133,7 @@ class Recorder(threading.Thread):
 
     def _let_gather(self, recorded: int, seconds: float) -> None:
         """Start a rest for all, after a batch of so many events that was written in so many seconds."""
-        if 0 < recorded < BATCH:
+        if 0 < recorded < self._count:
             rest = min(LONGEST_REST, max(self.linger, REST * seconds))
             self._redis.set(self.keys.rest, "", px=int(rest * 1000), nx=True)
 
@@ -178,19 +182,20 @@ class Recorder(threading.Thread):
         """What this recorder holds already, as an answer got lost, and what it takes over from dead ones."""
         if time.monotonic() < self._next_look:
             return []
-        self._next_look = time.monotonic() + LOOK_INTERVAL
         keys = self.keys
-        held: Any = self._claim_script(
+        answer: Any = self._claim_script(
             [keys.events, keys.workers],
             [keys.recorders, self.consumer, keys.life(""), BATCH, int(self.claim_after * 1000)],
         )
-        if held >= BATCH:
-            self._next_look = 0.0
+        held, size = answer
+        self._count = max(1, min(BATCH, BATCH_BYTES // max(1, size)))
+        if held < self._count:
+            self._next_look = time.monotonic() + LOOK_INTERVAL
         return self._read_group("0", None) if held else []
 
     def _read_group(self, since: str, block: int | None) -> list[Entry]:
         answer: Any = self._redis.xreadgroup(
-            self.keys.recorders, self.consumer, {self.keys.events: since}, count=BATCH, block=block
+            self.keys.recorders, self.consumer, {self.keys.events: since}, count=self._count, block=block
         )
         if not answer:
             return []

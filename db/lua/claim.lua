@@ -3,7 +3,8 @@
 -- KEYS: event stream, registry of workers
 -- ARGV: group, the recorder's name, key of a worker's life without the worker's id, most events, milliseconds
 --       after which events go to another though nobody knows their recorder to be dead
--- Returns: how many the recorder holds then; an error when there is no group
+-- Returns: how many the recorder holds then, and about how many bytes an event of the stream has (0 where the
+--          server does not tell); an error when there is no group
 --
 -- A recorder has the name of its worker. Dead is one of the registry without a proof of life: once Redis was
 -- emptied, a living worker is missing in both for some seconds.
@@ -50,4 +51,7 @@ for _, found in ipairs(redis.call("XPENDING", stream, group)[4] or {}) do
         end
     end
 end
-return held + ARGV[4] - room
+local size = redis.pcall("MEMORY", "USAGE", stream)
+local length = redis.call("XLEN", stream)
+local average = type(size) == "number" and length > 0 and math.ceil(size / length) or 0
+return {held + ARGV[4] - room, average}

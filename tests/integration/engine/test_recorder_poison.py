@@ -127,6 +127,22 @@ def test_two_recorders_of_one_name(application: Application) -> None:
     assert tasks(application) == {f"t{number}" for number in range(300)}
 
 
+def test_large_events_are_taken_a_few_at_a_time(
+    build_application: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("middleware.recorder.BATCH_BYTES", 200_000)
+    monkeypatch.setattr("middleware.recorder.LOOK_INTERVAL", 0.0)
+    application = build_application()
+    for number in range(50):
+        note(application, f"t{number}", error="x" * 20_000)
+    taken, recorder = [], recorder_of(application)
+    wait_until(lambda: taken.append(recorder.record_once()) or sum(taken) == 50)
+    assert 4 <= max(taken) <= 10
+    for number in range(500):
+        note(application, f"small {number}")
+    wait_until(lambda: recorder.record_once() >= 200)
+
+
 def waits_once(caplog: pytest.LogCaptureFixture) -> bool:
     found = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert all("waits" in record.getMessage() for record in found), found
