@@ -27,6 +27,7 @@ from db.redis_client import connect
 from db.scripts import source
 
 from .lease import Lease
+from .outage import Outage
 
 #: Events that one transaction takes.
 BATCH = 5000
@@ -88,7 +89,7 @@ class Recorder(threading.Thread):
         self._next_look = 0.0
         #: Events that one read takes: fewer than ``BATCH`` where they are large.
         self._count = BATCH
-        self._in_outage = False
+        self._outage = Outage(self.logger, "The recorder")
         # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
         # emptied meanwhile would have lost them.
         self._in_hand: Sequence[Entry] = ()
@@ -110,10 +111,10 @@ class Recorder(threading.Thread):
                 begun = time.monotonic()
                 recorded = self._write(self._in_hand)
                 self._in_hand = ()
-                self._end_outage()
+                self._outage.end()
                 self._let_gather(recorded, time.monotonic() - begun)
             except (redis.RedisError, LedgerUnavailable) as error:
-                self._note_outage(error)
+                self._outage.note(error)
                 self._stop_asked.wait(OUTAGE_PAUSE)
             except Exception:
                 self.logger.exception("The recorder stumbled; it goes on.")
@@ -242,16 +243,6 @@ class Recorder(threading.Thread):
             self._redis.close()
         except redis.RedisError:
             pass
-
-    def _note_outage(self, error: Exception) -> None:
-        if not self._in_outage:
-            self.logger.warning("The recorder waits, events stay in the stream: %s", error)
-        self._in_outage = True
-
-    def _end_outage(self) -> None:
-        if self._in_outage:
-            self.logger.info("The recorder goes on.")
-        self._in_outage = False
 
 
 class RecorderThread(Middleware):
