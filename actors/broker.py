@@ -71,7 +71,7 @@ def build_broker(
         Callbacks(),
         UntrackedPipelines(),
         Retries(),
-        RecorderThread(board.clients.url, board.keys, ledger),
+        RecorderThread(board.clients.url, board.keys, ledger, lease),
     ]
     url = settings.broker_url or board.clients.url
     if not url.startswith("amqp") and url != board.clients.url:

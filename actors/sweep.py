@@ -21,6 +21,7 @@ import redis
 
 from callboard.errors import CallboardError, UnknownChain
 from db.workers import Workers
+from middleware.outage import Outage
 
 from . import control
 from .application import Application
@@ -65,7 +66,7 @@ class Sweep:
         self._holder = uuid4().hex
         self._next_comparison = 0.0
         self._emptied_since = 0.0
-        self._in_outage = False
+        self._outage = Outage(logger, "The sweep")
         #: Chains that have been complained of.
         self._given_up: set[str] = set()
 
@@ -79,11 +80,9 @@ class Sweep:
             self.batches.tick()
             self.compare()
         except control.OUTAGES as error:
-            if not self._in_outage:
-                logger.warning("The sweep waits: %s", error)
-            self._in_outage = True
+            self._outage.note(error)
         else:
-            self._in_outage = False
+            self._outage.end()
 
     def release(self) -> None:
         """Let another process sweep at once."""
@@ -112,8 +111,8 @@ class Sweep:
                 continue
             if isinstance(broker, RedisBroker) and worker.facts.broker:
                 count += broker.reclaim(worker.facts.broker, worker.facts.queues)
-            self.workers.bury(worker.worker_id)
-            logger.info("Worker %s is dead; its messages are back.", worker.worker_id)
+            if self.workers.bury(worker.worker_id):
+                logger.info("Worker %s is dead; its messages are back.", worker.worker_id)
         if isinstance(broker, RedisBroker):
             # Redis was emptied, and the worker died before it was in the registry again.
             queues = sorted(broker.get_declared_queues())

@@ -29,6 +29,7 @@ _PARAMETERS = 900
 T = TypeVar("T")
 
 _NOT_MIGRATED = ("42P01", "42703")  # PostgreSQL: undefined table, undefined column
+_NO_PRIVILEGE = "42501"
 
 
 def open_database(url: str) -> peewee.Database:
@@ -111,6 +112,8 @@ def _unavailability(error: Exception) -> str | None:
     code = getattr(original, "pgcode", None) or ""
     if code in _NOT_MIGRATED or "no such table" in lines[0] or "no such column" in lines[0]:
         return f"the database lacks a table or column; run `callboard migrate` ({lines[0]})"
+    if code == _NO_PRIVILEGE:
+        return f"the database refuses this user ({lines[0]})"
     if code.startswith("54"):  # a value beyond the server's limits: the value's fault, not the server's
         return None
     unavailable = (

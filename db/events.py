@@ -22,13 +22,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from .models import ProcessStatus
 
 _LATEST = 253_402_300_799.0  # the last second of the year 9999, where datetime ends
 _DECODE = json.JSONDecoder().raw_decode
+_SEQ_DIGITS = 19  # of the largest number that a column holds
 _STATUSES = frozenset(status.value for status in ProcessStatus)
 
 #: An entry of the stream: its id and its fields.
@@ -110,6 +111,12 @@ class Event:
             raise ValueError("neither chain nor task")
         return cls(_whole({"seq": int(seq) if seq.isdigit() else seq}, "seq"), chain_id, chain, task)
 
+    def without_payload(self) -> Event:
+        """The bare states: without results, metadata and traceback, which stages make up as they like."""
+        chain = None if self.chain is None else replace(self.chain, final_result=None)
+        task = None if self.task is None else replace(self.task, result=None, metadata=None, traceback=None)
+        return Event(self.seq, self.chain_id, chain, task)
+
 
 def newest(entries: Sequence[Entry]) -> list[Entry]:
     """The entries (id, fields) of a batch that no newer one of the same batch makes superfluous.
@@ -120,7 +127,7 @@ def newest(entries: Sequence[Entry]) -> list[Entry]:
     kept = set()
     for index, (_, fields) in enumerate(entries):
         chain, seq = fields.get(b"chain"), fields.get(b"seq", b"")
-        if not chain or not seq.isdigit():
+        if not chain or not seq.isdigit() or len(seq) > _SEQ_DIGITS:
             kept.add(index)
             continue
         for part in (b"state", b"place"):
@@ -232,7 +239,10 @@ def _moment(values: dict[str, Any], name: str) -> float | None:
     found = values.get(name)
     if found is None or found == "":
         return None
-    seconds = float(found) if isinstance(found, (str, int, float)) else -1.0
+    try:
+        seconds = float(found) if isinstance(found, (str, int, float)) else -1.0
+    except OverflowError:
+        seconds = -1.0
     if not 0 <= seconds <= _LATEST:
         raise ValueError(f"{name}: {found!r} is no time in epoch seconds")
     return seconds

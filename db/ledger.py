@@ -86,7 +86,8 @@ class Ledger:
     def record(self, events: Sequence[Event]) -> None:
         """Apply ``events`` in one transaction; in any order and any number of times it comes to the same.
 
-        An event that the database cannot hold is logged and left out; the others are written.
+        An event that the database cannot hold is logged and written without its results, metadata and
+        traceback, or if it cannot hold even that, left out; the others are written.
 
         Raises:
             LedgerUnavailable: the database did not answer; record the same events again later.
@@ -97,11 +98,22 @@ class Ledger:
             if not _is_refusal(error):
                 raise
             if len(events) == 1:
-                logger.error("the ledger cannot hold this event (%s): %s", error, _excerpt(events[0]))
+                self._write_bare(events[0], error)
                 return
             half = len(events) // 2
             self.record(events[:half])
             self.record(events[half:])
+
+    def _write_bare(self, event: Event, refusal: Exception) -> None:
+        # Without its end a chain would be open for ever, and run again once Redis has forgotten it.
+        said = "is written without its results, metadata and traceback"
+        try:
+            self._write([event.without_payload()])
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            said = "is left out"
+        logger.error("an event that the ledger cannot hold %s (%s): %s", said, refusal, _excerpt(event))
 
     def _write(self, events: Iterable[Event]) -> None:
         chains: dict[str, tuple[int, ChainState]] = {}
@@ -284,14 +296,15 @@ def _insert(database: peewee.Database, rows: Sequence[dict[str, Any]]) -> None:
 
 def _is_refusal(error: Exception) -> bool:
     """Whether the database (or its driver) refuses a value, rather than being out of reach."""
-    if isinstance(
-        error, (peewee.DataError, peewee.IntegrityError, ValueError, OverflowError, RecursionError)
-    ):
+    if isinstance(error, _REFUSALS):
         return True
     # Class 54: beyond the server's limits, such as the depth of JSON.
     return (getattr(driver_error(error), "pgcode", None) or "").startswith("54")
 
 
 def _excerpt(event: Event) -> str:
-    text = repr(event)
+    try:
+        text = repr(event)
+    except RecursionError:
+        text = repr(event.without_payload())
     return text if len(text) <= _LOGGED_LENGTH else f"{text[:_LOGGED_LENGTH]}… ({len(text)} characters)"

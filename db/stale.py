@@ -131,7 +131,7 @@ def silent_recorders(board: Board, *, dry_run: bool = False) -> Iterator[Removed
 
 
 def dead_workers(board: Board, *, queues: str, dry_run: bool = False) -> Iterator[Removed]:
-    """Entries of workers that are dead, began more than a day ago and hold no message.
+    """Entries of workers that are dead, began more than a day ago and hold no message and no event.
 
     Raises:
         redis.RedisError: the server does not answer.
@@ -143,10 +143,10 @@ def dead_workers(board: Board, *, queues: str, dry_run: bool = False) -> Iterato
             continue
         held = [f"{queues}:__acks__.{worker.facts.broker}.{queue}" for queue in worker.facts.queues]
         held += [f"{name}.DQ" for name in held]
-        if not (queues and held and board.clients.get().exists(*held)):
+        if queues and held and board.clients.get().exists(*held):
+            continue
+        if workers.bury(worker.worker_id, dry_run=dry_run):
             gone.append(worker.facts.started)
-            if not dry_run:
-                workers.bury(worker.worker_id)
     if gone:
         yield Removed("workers", len(gone), from_epoch(min(gone)))
 

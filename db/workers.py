@@ -8,6 +8,7 @@ from typing import Any
 
 from .keys import Keys
 from .redis_client import ThreadClients
+from .scripts import script
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ class Workers:
         """How many stages the workers that are alive can run at a time."""
         return sum(worker.facts.threads for worker in self.known() if worker.alive_for)
 
-    def bury(self, worker_id: str) -> None:
-        """Forget a worker that is dead and has left nothing behind."""
-        self.clients.get().hdel(self.keys.workers, worker_id)
+    def bury(self, worker_id: str, *, dry_run: bool = False) -> bool:
+        """Forget a worker that is dead, unless its recorder has left events that another must claim first.
+
+        Returns:
+            Whether it is forgotten (or would be).
+        """
+        arguments = [self.keys.recorders, worker_id, int(dry_run)]
+        return bool(script("bury")(self.clients.get(), [self.keys.workers, self.keys.events], arguments))

@@ -26,8 +26,13 @@ from db.ledger import Ledger
 from db.redis_client import connect
 from db.scripts import source
 
+from .lease import Lease
+from .outage import Outage
+
 #: Events that one transaction takes.
 BATCH = 5000
+#: Bytes that they have at most, about: after an outage thousands of large results may wait.
+BATCH_BYTES = 32 << 20
 #: Seconds to let events gather after a batch that was not full.
 LINGER = 0.05
 #: All recorders rest for this many times the time that a batch took: under load more events gather, and
@@ -37,7 +42,9 @@ REST = 9
 LONGEST_REST = 1.5
 #: Seconds that a read waits for the first event; also how long a stop may take.
 READ_BLOCK = 0.5
-#: Seconds after which events that a recorder took and never settled go to another.
+#: Seconds between two looks for what this recorder still holds, and what dead ones have left.
+LOOK_INTERVAL = 1.0
+#: Seconds after which events that a recorder took and never settled go to another, dead or not.
 CLAIM_AFTER = 30.0
 #: Seconds between two tries while the database or Redis is away.
 OUTAGE_PAUSE = 1.0
@@ -52,21 +59,37 @@ class Recorder(threading.Thread):
         url: the board's Redis.
         keys: names of its keys.
         ledger: where events go.
+        worker_id: the worker by whose proof of life the others know whether this recorder is alive; without
+            one, they wait for ``CLAIM_AFTER``.
         linger: seconds to let events gather.
+        claim_after: seconds after which it takes what another one holds.
     """
 
-    def __init__(self, url: str, keys: Keys, ledger: Ledger, *, linger: float = LINGER) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        ledger: Ledger,
+        *,
+        worker_id: str = "",
+        linger: float = LINGER,
+        claim_after: float = CLAIM_AFTER,
+    ) -> None:
         super().__init__(name="recorder", daemon=True)
         self.logger = get_logger(__name__, type(self))
         self.keys = keys
         self.ledger = ledger
         self.linger = linger
-        self.consumer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.claim_after = claim_after
+        self.consumer = worker_id or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._redis = connect(url)
+        self._claim_script: Any = self._redis.register_script(source("claim"))
         self._shed_script: Any = self._redis.register_script(source("shed"))
         self._stop_asked = threading.Event()
-        self._next_claim = 0.0
-        self._in_outage = False
+        self._next_look = 0.0
+        #: Events that one read takes: fewer than ``BATCH`` where they are large.
+        self._count = BATCH
+        self._outage = Outage(self.logger, "The recorder")
         # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
         # emptied meanwhile would have lost them.
         self._in_hand: Sequence[Entry] = ()
@@ -88,10 +111,10 @@ class Recorder(threading.Thread):
                 begun = time.monotonic()
                 recorded = self._write(self._in_hand)
                 self._in_hand = ()
-                self._end_outage()
+                self._outage.end()
                 self._let_gather(recorded, time.monotonic() - begun)
             except (redis.RedisError, LedgerUnavailable) as error:
-                self._note_outage(error)
+                self._outage.note(error)
                 self._stop_asked.wait(OUTAGE_PAUSE)
             except Exception:
                 self.logger.exception("The recorder stumbled; it goes on.")
@@ -111,7 +134,7 @@ class Recorder(threading.Thread):
 
     def _let_gather(self, recorded: int, seconds: float) -> None:
         """Start a rest for all, after a batch of so many events that was written in so many seconds."""
-        if 0 < recorded < BATCH:
+        if 0 < recorded < self._count:
             rest = min(LONGEST_REST, max(self.linger, REST * seconds))
             self._redis.set(self.keys.rest, "", px=int(rest * 1000), nx=True)
 
@@ -127,8 +150,15 @@ class Recorder(threading.Thread):
     def _write(self, entries: Sequence[Entry]) -> int:
         if not entries:
             return 0
+        there = [entry for entry in entries if entry[1]]
+        if len(there) < len(entries):
+            self.logger.error(
+                "%d events were taken out of the stream before the ledger had them: whoever trims it loses "
+                "what has happened.",
+                len(entries) - len(there),
+            )
         events = []
-        for entry_id, fields in newest(entries):
+        for entry_id, fields in newest(there):
             try:
                 events.append(Event.from_fields(fields))
             except ValueError:
@@ -142,20 +172,31 @@ class Recorder(threading.Thread):
 
     def _read(self, block: float) -> list[Entry]:
         try:
-            # What an earlier try has taken and not settled comes first: a database outage leaves such.
-            mine = self._read_group("0", None)
-            if not mine:
-                mine = self._claim() or self._read_group(">", int(block * 1000) or None)
-            return mine
+            return self._look() or self._read_group(">", int(block * 1000) or None)
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
             self._create_group()
             return []
 
+    def _look(self) -> list[Entry]:
+        """What this recorder holds already, as an answer got lost, and what it takes over from dead ones."""
+        if time.monotonic() < self._next_look:
+            return []
+        keys = self.keys
+        answer: Any = self._claim_script(
+            [keys.events, keys.workers],
+            [keys.recorders, self.consumer, keys.life(""), BATCH, int(self.claim_after * 1000)],
+        )
+        held, size = answer
+        self._count = max(1, min(BATCH, BATCH_BYTES // max(1, size)))
+        if held < self._count:
+            self._next_look = time.monotonic() + LOOK_INTERVAL
+        return self._read_group("0", None) if held else []
+
     def _read_group(self, since: str, block: int | None) -> list[Entry]:
         answer: Any = self._redis.xreadgroup(
-            self.keys.recorders, self.consumer, {self.keys.events: since}, count=BATCH, block=block
+            self.keys.recorders, self.consumer, {self.keys.events: since}, count=self._count, block=block
         )
         if not answer:
             return []
@@ -165,20 +206,6 @@ class Recorder(threading.Thread):
         if found and isinstance(found[0], list):
             found = [entry for nested in found for entry in nested]
         return [(entry_id, fields or {}) for entry_id, fields in found]
-
-    def _claim(self) -> list[Entry]:
-        """Take over what a recorder that died had taken."""
-        if time.monotonic() < self._next_claim:
-            return []
-        self._next_claim = time.monotonic() + CLAIM_AFTER / 3
-        answer: Any = self._redis.xautoclaim(
-            self.keys.events,
-            self.keys.recorders,
-            self.consumer,
-            min_idle_time=int(CLAIM_AFTER * 1000),
-            count=BATCH,
-        )
-        return [(entry_id, fields or {}) for entry_id, fields in answer[1]]
 
     def _create_group(self) -> None:
         try:
@@ -217,26 +244,17 @@ class Recorder(threading.Thread):
         except redis.RedisError:
             pass
 
-    def _note_outage(self, error: Exception) -> None:
-        if not self._in_outage:
-            self.logger.warning("The recorder waits, events stay in the stream: %s", error)
-        self._in_outage = True
-
-    def _end_outage(self) -> None:
-        if self._in_outage:
-            self.logger.info("The recorder goes on.")
-        self._in_outage = False
-
 
 class RecorderThread(Middleware):
-    """Runs a recorder in each worker process."""
+    """Runs a recorder in each worker process, under the worker's name."""
 
-    def __init__(self, url: str, keys: Keys, ledger: Ledger) -> None:
+    def __init__(self, url: str, keys: Keys, ledger: Ledger, lease: Lease) -> None:
         self._arguments = (url, keys, ledger)
+        self._lease = lease
         self._recorder: Recorder | None = None
 
     def after_worker_boot(self, broker: Broker, worker: Any) -> None:
-        self._recorder = Recorder(*self._arguments)
+        self._recorder = Recorder(*self._arguments, worker_id=self._lease.worker_id)
         self._recorder.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:

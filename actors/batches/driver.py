@@ -24,6 +24,7 @@ from db.batches.board import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch, mil
 from db.batches.facts import BatchFacts
 from db.chains import encode
 from db.values import to_epoch
+from middleware.outage import Outage
 
 from .callbacks import messages_at_end, send_lost
 from .pace import note_pace
@@ -206,7 +207,7 @@ class BatchDriver:
 
     def __init__(self, application: Application) -> None:
         self.application = application
-        self._in_outage = False
+        self._outage = Outage(logger, "The batch driver")
 
     def tick(self) -> bool:
         """Advance what is due; returns whether anything was. An outage is logged once, and ends by itself."""
@@ -216,11 +217,9 @@ class BatchDriver:
             for batch_id in due:
                 self._advance(batch_id)
         except control.OUTAGES as error:
-            if not self._in_outage:
-                logger.warning("Batches wait: %s", error)
-            self._in_outage = True
+            self._outage.note(error)
         else:
-            self._in_outage = False
+            self._outage.end()
         return bool(due)
 
     def _advance(self, batch_id: str) -> None:

@@ -18,7 +18,8 @@ from .observation import EMPTIED, Observation, Place
 
 #: Seconds of events that an emptied Redis may take with it: what the recorder had not written yet.
 UNRECORDED = 3.0
-#: Seconds for which events that a killed recorder had taken wait for another.
+#: Seconds for which events that a killed recorder had taken may wait: until a worker is up again, or half a
+#: minute where Redis had been emptied just before and nobody knows of the death.
 CLAIMED_AFTER = 40.0
 #: Seconds that a worker may take to go on after it was stopped or cut off.
 AFTERWARDS = 1.0

@@ -48,19 +48,16 @@ def settle(board: Board, ledger: Ledger) -> int:
     Returns:
         How many events are left.
     """
-    recorder = Recorder(board.clients.url, board.keys, ledger)
-    keys = recorder.keys
+    recorder = Recorder(board.clients.url, board.keys, ledger, claim_after=0.0)
     left, deadline = -1, time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         try:
             with redis.Redis.from_url(board.clients.url) as client:
-                left = int(client.xlen(keys.events))
+                left = int(client.xlen(board.keys.events))
                 if not left:
                     break
-                recorder.record_once()
-                client.xautoclaim(
-                    keys.events, keys.recorders, recorder.consumer, min_idle_time=0, count=10_000
-                )
+                if not recorder.record_once():
+                    time.sleep(0.05)
         except (redis.RedisError, LedgerUnavailable):
             time.sleep(0.5)
     return left

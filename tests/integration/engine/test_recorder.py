@@ -49,25 +49,6 @@ def test_chains_finish_while_postgresql_is_down_and_are_recorded_on_its_return(
     assert TaskLog.select().where(TaskLog.status == "SUCCESS").count(application.database) == 200
 
 
-def test_what_a_dead_recorder_had_taken_is_claimed(build_application: Any, monkeypatch: Any) -> None:
-    application = build_application()
-    board, keys = application.board, application.board.keys
-    chain_id = two_stages().start({})
-    client = board.clients.get()
-    client.xgroup_create(keys.events, keys.recorders, id="0", mkstream=True)
-    worker = Worker(application.broker, worker_timeout=100)
-    monkeypatch.setattr("middleware.recorder.RecorderThread.after_worker_boot", lambda *_: None)
-    worker.start()
-    ended(application, chain_id)
-    worker.stop()
-    client.xreadgroup(keys.recorders, "dead", {keys.events: ">"})
-    assert client.xpending(keys.events, keys.recorders)["pending"] == 4
-    monkeypatch.setattr("middleware.recorder.CLAIM_AFTER", 0.01)
-    recorder = Recorder(board.clients.url, keys, application.ledger)
-    wait_until(lambda: recorder.record_once() and not client.xlen(keys.events))
-    check_stores(application, chain_id)
-
-
 def test_a_malformed_event_does_not_stop_the_others(build_application: Any, work: Work) -> None:
     application = build_application()
     application.board.clients.get().xadd(application.board.keys.events, {"chain": "x", "state": "no JSON"})
