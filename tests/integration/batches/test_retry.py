@@ -201,6 +201,7 @@ def test_few_failures_of_many_chunks_fill_a_window_that_was_asked_for(shop: Shop
     batch_id = shop.start(files, chunk_size=5, window=2)
     assert counts(shop.ended(batch_id, 90)) == (120, 30, 0)
     shop.gate.clear()
+    assert shop.live(batch_id).let_go is not None
     retry(shop, batch_id)
     # As many images as two chunks hold, and no more.
     wait_until(lambda: shop.live(batch_id).images_in_flight() == 10, 30)
@@ -210,6 +211,16 @@ def test_few_failures_of_many_chunks_fill_a_window_that_was_asked_for(shop: Shop
     shop.mend(bad)
     shop.gate.set()
     assert counts(shop.ended(batch_id)) == (150, 0, 0)
+
+
+def test_how_fast_they_failed_does_not_count(shop: Shop, work: Work) -> None:
+    worker = work(shop.application)
+    batch_id = shop.start(shop.files(30, "bad"), chunk_size=1)
+    shop.ended(batch_id)
+    worker.stop()
+    assert shop.live(batch_id).let_go is not None
+    shop.application.batches.retry(batch_id)
+    assert shop.live(batch_id).newest_rate(time.time()) == 0
 
 
 def test_a_chunk_that_is_larger_than_the_window_goes_alone(shop: Shop, work: Work) -> None:
