@@ -36,10 +36,12 @@ logger = logging.getLogger(__name__)
 def declare(broker: Broker) -> Actor[..., Any]:
     """Declare the actors of batches on one of our brokers, and let its workers drive batches."""
     application = application_of(broker)
+    driver = BatchDriverThread(application)
 
     def process_chunk_task(batch_id: str, chunk: int) -> None:
         try:
             _start_chunk(application, batch_id, chunk)
+            driver.stir()
         except control.OUTAGES as error:
             # It is no fault of the chunk's: it is tried until the server is back.
             logger.warning("Batch %s: chunk %d waits: %s", batch_id, chunk, error)
@@ -58,7 +60,7 @@ def declare(broker: Broker) -> Actor[..., Any]:
     )(process_chunk_task)
     dramatiq.actor(actor_name=FAILED_ACTOR, queue_name=CHUNK_QUEUE, broker=broker)(chunk_failed)
     callbacks.declare(broker)
-    broker.add_middleware(BatchDriverThread(application))
+    broker.add_middleware(driver)
     return declared
 
 

@@ -8,6 +8,7 @@ Advancing reads the board and may be done by anybody, at any time, any number of
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from contextlib import suppress
@@ -28,7 +29,7 @@ from middleware.outage import Outage
 
 from .callbacks import messages_at_end, send_lost
 from .pace import note_pace
-from .release import RESEND_AFTER, RESIZE_AFTER, lost, release, send_chunks
+from .release import RESEND_AFTER, RESIZE_AFTER, SOONEST, lost, release, send_chunks
 
 #: Seconds between two looks for batches that are due; they grow while there are none.
 TICK, IDLE_TICK = 0.05, 0.3
@@ -79,13 +80,16 @@ def advance(application: Application, batch_id: str) -> LiveBatch | None:
         live = board.read(batch_id)
     if live is None:
         return None
+    next_look = None
     if live.revoked is not None and live.finished is None:
         revoke_open(application, batch_id, live)
     elif live.revoked is None:
-        release(application, batch_id, live)
+        next_look = release(application, batch_id, live)
     if live.look <= milliseconds(0):
         _find_lost(application, batch_id, live)
     record(application, batch_id)
+    if next_look is not None:
+        board.look_again(batch_id, next_look)
     return live
 
 
@@ -209,18 +213,23 @@ class BatchDriver:
         self.application = application
         self._outage = Outage(logger, "The batch driver")
 
-    def tick(self) -> bool:
-        """Advance what is due; returns whether anything was. An outage is logged once, and ends by itself."""
+    def tick(self) -> float:
+        """Advance what is due. An outage is logged once, and ends by itself.
+
+        Returns:
+            Seconds until something more is due, as far as is known; 0 where something was.
+        """
         due: list[str] = []
+        seconds = math.inf
         try:
-            due = self.application.batches.due(next_look=NEXT_LOOK, most=MOST_BATCHES)
+            due, seconds = self.application.batches.due(next_look=NEXT_LOOK, most=MOST_BATCHES)
             for batch_id in due:
                 self._advance(batch_id)
         except control.OUTAGES as error:
             self._outage.note(error)
         else:
             self._outage.end()
-        return bool(due)
+        return 0.0 if due else seconds
 
     def _advance(self, batch_id: str) -> None:
         try:
@@ -252,21 +261,33 @@ class BatchDriverThread(Middleware):
 
     def __init__(self, application: Application) -> None:
         self._driver = BatchDriver(application)
-        self._stop_asked = threading.Event()
+        self._stop_asked = False
+        self._stirred = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def stir(self) -> None:
+        """Look for what is due, and go on looking often: a batch moves here."""
+        self._stirred.set()
+
     def after_worker_boot(self, broker: Broker, worker: Any) -> None:
-        self._stop_asked.clear()
+        self._stop_asked = False
         self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
         self._thread.start()
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:
-        self._stop_asked.set()
+        self._stop_asked = True
+        self.stir()
         if self._thread is not None:
             self._thread.join(STOP_TIMEOUT)
             self._thread = None
 
     def _run(self) -> None:
-        pause = TICK
-        while not self._stop_asked.wait(pause):
-            pause = TICK if self._driver.tick() else min(IDLE_TICK, 1.5 * pause)
+        pause = longest = TICK
+        while True:
+            stirred = self._stirred.wait(pause)
+            self._stirred.clear()
+            if self._stop_asked:
+                return
+            seconds = self._driver.tick()
+            longest = TICK if stirred or not seconds else min(IDLE_TICK, 1.5 * longest)
+            pause = min(longest, max(SOONEST, seconds))

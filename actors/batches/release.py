@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,10 @@ IMAGES_PER_THREAD = 2
 REACTION = 0.3
 #: Threads that are reckoned with while fewer are known.
 FEWEST_THREADS = 4
+#: Seconds between two looks that the driver asks for itself; for later ones the moves of the chains do.
+SOONEST, LATEST = 0.02, 0.1
+#: Seconds for which a batch's pace is not known yet.
+YOUNG = 0.3
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,17 @@ class Room:
         return images < self.busy or images + count <= self.images
 
 
-def release(application: Application, batch_id: str, live: LiveBatch) -> None:
-    """Let as many chunks go as there is room for, as one group; first those that go once more."""
+def release(application: Application, batch_id: str, live: LiveBatch) -> float | None:
+    """Let as many chunks go as there is room for, as one group; first those that go once more.
+
+    Returns:
+        Seconds until the next look, where that is to be sooner than the chains' moves bring it about.
+    """
     live = _resized(application, batch_id, live)
     facts, board = live.facts, application.batches
     left, waiting = facts.chunks - live.released, live.to_release_again()
     if left == 0 and live.counts.new == 0 and not waiting:
-        return
+        return _next_look(live, live.images_in_flight(), all_out=True)
     line = board.wait_in_line(batch_id, facts.priority, waits=bool(left or waiting))
     if line.outranked:
         # A chunk at each look, so that it goes on even where those before it stand still.
@@ -81,13 +90,29 @@ def release(application: Application, batch_id: str, live: LiveBatch) -> None:
         under_way.add(onwards)
         images += len(facts.range_of(onwards))
         onwards += 1
-    if not again and onwards == live.released:
-        return
-    chunks = board.release(batch_id, live, onwards, again)
-    if chunks:
-        send_chunks(application, batch_id, chunks)
-        if onwards == facts.chunks and len(again) == len(waiting):
-            board.wait_in_line(batch_id, facts.priority, waits=False)
+    all_out = onwards == facts.chunks and len(again) == len(waiting)
+    if again or onwards > live.released:
+        chunks = board.release(batch_id, live, onwards, again)
+        if chunks:
+            send_chunks(application, batch_id, chunks)
+            if all_out:
+                board.wait_in_line(batch_id, facts.priority, waits=False)
+    return _next_look(live, images, all_out=all_out)
+
+
+def _next_look(live: LiveBatch, images: int, *, all_out: bool) -> float | None:
+    """Seconds until so many images may be half done, or done where none follow; None where that takes long.
+
+    A young batch is looked at more and more seldom, as nothing is known of its images.
+    """
+    if not images:
+        return None
+    age = time.time() - live.pace.since if live.pace.samples else 0.0
+    if age < YOUNG:
+        return max(SOONEST, age / 3)
+    rate = live.newest_rate(time.time())
+    seconds = images / rate * (1 if all_out else 0.5) if rate else LATEST
+    return max(SOONEST, seconds) if seconds < LATEST else None
 
 
 def _resized(application: Application, batch_id: str, live: LiveBatch) -> LiveBatch:
@@ -108,11 +133,18 @@ def _resized(application: Application, batch_id: str, live: LiveBatch) -> LiveBa
 
 def room_of(application: Application, live: LiveBatch, sharers: int) -> Room:
     """The window that was asked for, or what keeps the workers busy, shared with the batches beside."""
-    if live.facts.window:
-        return Room(chunks=live.facts.window)
+    window = live.facts.window
+    if window and live.released < live.facts.chunks:
+        return Room(chunks=window)
+    if window:
+        # All that is left is retried: of most chunks few images, so that a window of chunks would stay empty.
+        return Room(None, images=window * live.facts.size, busy=1)
     workers = Workers(application.board.clients, application.board.keys)
     threads = max(FEWEST_THREADS, workers.threads())
-    ready = live.pace.newest_rate * REACTION
+    moment = time.time()
+    ready = live.newest_rate(moment) * REACTION
+    if live.ran_dry_within(REACTION, moment):
+        ready = max(ready, 2 * live.images_of_newest_release)
     return Room(None, images=max(IMAGES_PER_THREAD * threads / sharers, ready), busy=threads / sharers)
 
 

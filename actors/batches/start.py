@@ -67,8 +67,8 @@ def start_batch_pipeline(
             the batch runs by the time that an image takes.
         priority: ``high``, ``default`` or ``low``. While a batch of a higher priority has chunks to release,
             others release one each 15 s.
-        window: chunks under way at a time, 1 to 1000; what starts later waits behind them. Unless given, as
-            many as keep the threads of all workers busy, at least 4.
+        window: chunks under way at a time, 1 to 1000; what starts later waits behind them. Of a retry as many
+            images as they hold. Unless given, as many as keep the threads of all workers busy, at least 4.
         success_threshold: share of the images (0 to 1) that must succeed for the batch to be SUCCESS.
         initiated_by: who asked, for the ledger.
         idempotency_key: the same key returns the same batch, for as long as the ledger has it, and starts

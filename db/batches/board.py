@@ -14,7 +14,8 @@ Fields of the hash: ``facts`` and ``segments`` (JSON, see :class:`~db.batches.fa
 (chunks that have been let go, in order), ``turn`` (how many releases there have been), ``revoked`` (why it
 was called off), ``look``, ``resend`` and ``resize`` (milliseconds at which open chains and chunks are looked
 for that have been lost, and at which chunks may get another size), ``started``, ``ending`` and
-``finished`` (epoch seconds), ``seq``, ``pace`` (``db/batches/pace.py``).
+``finished`` (epoch seconds), ``let_go`` and ``before`` (epoch seconds of the newest release, and how many
+images had been let go before it), ``seq``, ``pace`` (``db/batches/pace.py``).
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ LETTERS = {"SUCCESS": "S", "FAILURE": "F", "REVOKED": "R"}
 PRIORITIES = ("high", "default", "low")
 #: Seconds that its messages are kept after the last one, while it runs.
 _STREAM_TTL = 7 * 86_400
+#: Seconds that images take at least, from their release on, when they tell a rate: clocks differ.
+SHORTEST_LIFE = 0.05
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class LiveBatch:
             chunks may get another size.
         started, finished: epoch seconds, None before.
         ending: when it was first found that all of it had ended; the end is noted as of then.
+        let_go: when chunks were released last, epoch seconds; None before.
+        before: how many images had been let go before that.
         pace: samples of its counts.
     """
 
@@ -115,6 +120,8 @@ class LiveBatch:
     started: float | None
     finished: float | None
     ending: float | None = None
+    let_go: float | None = None
+    before: int = 0
     pace: Pace = NO_PACE
 
     @cached_property
@@ -137,6 +144,30 @@ class LiveBatch:
     def images_in_flight(self) -> int:
         """The items of released chunks that have not ended and do not wait to be retried."""
         return len(_IN_FLIGHT.findall(self.letters, 0, self.facts.range_of(self.released).start))
+
+    def images_let_go(self) -> int:
+        """The items that have ended or are in flight."""
+        return self.facts.images - self.counts.left + self.images_in_flight()
+
+    def newest_rate(self, moment: float) -> float:
+        """Images a second of late, at a moment (epoch seconds); 0 while that is not known.
+
+        Where more have ended since the newest release than were in flight then, the others have had their
+        whole life since. That tells of the images; the samples tell of the room, too, where that was small.
+        """
+        if self.let_go is None:
+            return self.pace.newest_rate
+        ended = self.facts.images - self.counts.left - self.before
+        return max(self.pace.newest_rate, ended / max(SHORTEST_LIFE, moment - self.let_go))
+
+    @property
+    def images_of_newest_release(self) -> int:
+        return max(0, self.images_let_go() - self.before)
+
+    def ran_dry_within(self, seconds: float, moment: float) -> bool:
+        """Whether nothing is in flight, so soon after the newest release: more could have been let go."""
+        soon = self.let_go is not None and moment - self.let_go < seconds
+        return soon and not self.images_in_flight()
 
     def to_release_again(self) -> dict[int, int]:
         """The released chunks with items that wait to be retried, and how many of them, in order."""
@@ -208,6 +239,8 @@ def read_answer(answer: Any) -> LiveBatch | None:
         started=float(found["started"]) if "started" in found else None,
         finished=float(found["finished"]) if "finished" in found else None,
         ending=float(found["ending"]) if "ending" in found else None,
+        let_go=float(found["let_go"]) if "let_go" in found else None,
+        before=int(found.get("before", 0)),
         pace=Pace.from_json(found.get("pace")),
     )
 
@@ -262,7 +295,10 @@ class BatchBoard:
         bounds = [bound for chunk in again for bound in _bounds(facts.range_of(chunk))]
         segments = encode(facts.segments) if facts.segments else ""
         answer = self._run(
-            "batch_release", self._keys(batch_id)[:2], live.turn, live.released, onwards, segments, *bounds
+            "batch_release",
+            self._keys(batch_id)[:2],
+            *(live.turn, live.released, onwards, segments, now(), live.images_let_go()),
+            *bounds,
         )
         if not answer:
             return []
@@ -336,10 +372,14 @@ class BatchBoard:
         client.zrem(self.keys.batches, batch_id)
         client.hdel(self.keys.batches_waiting, batch_id)
 
-    def due(self, *, next_look: float, most: int) -> list[str]:
-        """The batches to look at now; they are put off for so many seconds."""
-        found = self._run("batch_due", [self.keys.batches], int(next_look * 1000), most)
-        return [batch_id.decode() for batch_id in found]
+    def due(self, *, next_look: float, most: int) -> tuple[list[str], float]:
+        """The batches to look at now, put off for so many seconds, and the seconds until the next one."""
+        left, *found = self._run("batch_due", [self.keys.batches], int(next_look * 1000), most)
+        return [batch_id.decode() for batch_id in found], left / 1000
+
+    def look_again(self, batch_id: str, seconds: float) -> None:
+        """Make an open batch due so many seconds from now, unless it is sooner."""
+        self._run("batch_look", [self.keys.batches], batch_id, int(seconds * 1000))
 
     def set_moment(self, batch_id: str, field: str, seconds: float) -> None:
         """Set ``look``, ``resend`` or ``resize`` to so many seconds from now."""

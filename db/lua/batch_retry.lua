@@ -13,7 +13,8 @@ end
 local letters, count = (redis.call("GET", KEYS[2]) or ""):gsub("[Ff]", {F = "q", f = "w"})
 if count > 0 then
     redis.call("SET", KEYS[2], letters)
-    redis.call("HDEL", KEYS[1], "finished")
+    -- How fast they have failed does not tell how fast they will succeed.
+    redis.call("HDEL", KEYS[1], "finished", "let_go")
     redis.call("PERSIST", KEYS[1])
     redis.call("ZADD", KEYS[3], 0, ARGV[1])
 end

@@ -157,7 +157,7 @@ def test_more_lies_ready_where_images_end_fast(shop: Shop) -> None:
     assert room_of(shop.application, live, 1).images == 2 * FEWEST_THREADS
     begun = time.time() - 2
     samples = tuple(Sample(begun + 0.2 * number, 20 * number, 4) for number in range(11))
-    fast = replace(live, pace=Pace(begun, samples), letters=b"S" * 200 + bytes(200))
+    fast = replace(live, pace=Pace(begun, samples), letters=b"S" * 200 + bytes(200), let_go=None)
     assert room_of(shop.application, fast, 1).images == pytest.approx(100 * REACTION, rel=0.2)
 
 

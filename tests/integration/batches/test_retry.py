@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from waiting import wait_until
 
 from actors import control
 from actors.batches.driver import advance
-from actors.batches.release import FEWEST_THREADS, IMAGES_PER_THREAD, send_chunks
+from actors.batches.release import FEWEST_THREADS, IMAGES_PER_THREAD, room_of, send_chunks
 from actors.batches.retry import ErrorShare, RetryPlan, StageShare, retry_failed
 from actors.batches.revoke import revoke_batch
 from actors.sweep import Sweep
@@ -191,6 +192,44 @@ def test_few_failures_of_many_chunks_fill_the_window_by_images(shop: Shop, work:
     shop.gate.set()
     assert counts(shop.ended(batch_id)) == (600, 0, 0)
     worker.stop()
+
+
+def test_few_failures_of_many_chunks_fill_a_window_that_was_asked_for(shop: Shop, work: Work) -> None:
+    bad = shop.files(30, "bad")
+    files = [file for one in bad for file in (one, *shop.files(4, f"good-{Path(one).stem}"))]
+    work(shop.application, worker_threads=4)
+    batch_id = shop.start(files, chunk_size=5, window=2)
+    assert counts(shop.ended(batch_id, 90)) == (120, 30, 0)
+    shop.gate.clear()
+    retry(shop, batch_id)
+    # As many images as two chunks hold, and no more.
+    wait_until(lambda: shop.live(batch_id).images_in_flight() == 10, 30)
+    for _ in range(10):
+        advance(shop.application, batch_id)
+    assert shop.live(batch_id).images_in_flight() == 10
+    shop.mend(bad)
+    shop.gate.set()
+    assert counts(shop.ended(batch_id)) == (150, 0, 0)
+
+
+def test_how_fast_they_failed_does_not_count(shop: Shop, work: Work) -> None:
+    worker = work(shop.application)
+    batch_id = shop.start(shop.files(30, "bad"), chunk_size=1)
+    shop.ended(batch_id)
+    worker.stop()
+    assert shop.live(batch_id).let_go is not None
+    shop.application.batches.retry(batch_id)
+    assert shop.live(batch_id).newest_rate(time.time()) == 0
+
+
+def test_a_chunk_that_is_larger_than_the_window_goes_alone(shop: Shop, work: Work) -> None:
+    live = shop.live(shop.start(shop.files(50, "bad"), chunk_size=10, window=1))
+    # The chunks were cut smaller while it ran, and all are out.
+    facts = replace(live.facts, segments=[(0, 0, 40), (1, 40, 5)])
+    room = room_of(shop.application, replace(live, facts=facts, released=3), 1)
+    assert room.has(chunks=0, images=0, count=40)
+    assert not room.has(chunks=1, images=1, count=5)
+    assert room.has(chunks=1, images=1, count=4)
 
 
 def test_redis_is_emptied_in_the_middle_of_a_retry(shop: Shop, work: Work) -> None:
