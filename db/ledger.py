@@ -24,14 +24,6 @@ logger = logging.getLogger(__name__)
 
 _CHAINS_PER_INSERT = 300
 _NAME_LENGTH = 255
-_REFUSALS = (
-    peewee.DataError,
-    peewee.IntegrityError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    RecursionError,
-)
 _LOGGED_LENGTH = 4_000
 #: What a new row holds beside what its chain tells.
 _NEW = {
