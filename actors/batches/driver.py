@@ -84,6 +84,8 @@ def advance(application: Application, batch_id: str) -> LiveBatch | None:
         release(application, batch_id, live)
     if live.look <= milliseconds(0):
         _find_lost(application, batch_id, live)
+    # By a reading of its own: a batch is restored from its row, which needs the cut of the chunks that have
+    # just gone out; and what was marked or called off may have been the last that was open.
     record(application, batch_id)
     return live
 
