@@ -283,7 +283,7 @@ def resume(
 
     Parameters:
         from_stage: run again from this stage (from 1) instead, finished or not.
-        letter: only while the chain has this letter in its batch (``db/batches/board.py``).
+        letter: only while the chain has this letter in its batch (``db/batches/live.py``).
 
     Returns:
         The number of the stage that it goes on from.

@@ -13,8 +13,8 @@ from actors.batches import chunks
 from actors.batches.start import start_batch_pipeline
 from actors.batches.status import BatchStatus, batch_status
 from actors.workflow import Workflow, stage
-from db.batches.board import LiveBatch
 from db.batches.ledger import read
+from db.batches.live import LiveBatch
 from db.models import BatchExecution
 
 GATE_SECONDS = 30

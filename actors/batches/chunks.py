@@ -16,7 +16,7 @@ from actors import control
 from actors.application import Application, application_of
 from callboard.errors import ChainStateError, UnknownChain
 from db.batches import ledger
-from db.batches.board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
+from db.batches.live import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
 
 from . import callbacks
 from .driver import BatchDriverThread, advance

@@ -20,8 +20,9 @@ from actors import control
 from actors.application import Application
 from callboard.errors import ChainStateError, UnknownChain
 from db.batches import ledger
-from db.batches.board import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch, milliseconds
+from db.batches.board import milliseconds
 from db.batches.facts import BatchFacts
+from db.batches.live import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch
 from db.chains import encode
 from db.values import to_epoch
 

@@ -17,7 +17,7 @@ from actors.batches.items import list_items
 from actors.batches.retry import retry_failed
 from actors.sweep import Sweep
 from callboard.errors import BatchError
-from db.batches.board import LiveBatch
+from db.batches.live import LiveBatch
 from db.models import BatchChunk
 
 Work = Callable[..., Worker]
