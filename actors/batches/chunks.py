@@ -12,7 +12,7 @@ from typing import Any
 import dramatiq
 from dramatiq import Actor, Broker
 
-from actors import control
+from actors import control, starting
 from actors.application import Application, application_of
 from callboard.errors import ChainStateError, UnknownChain
 from db.batches import ledger
@@ -126,7 +126,7 @@ def _start_items(
     fresh = {chain_id: data for chain_id, data in inputs.items() if chain_id not in known}
     if fresh:
         workflow = application.workflow(live.facts.workflow)
-        control.start_named(workflow, fresh, batch_id=batch_id, initiated_by=live.facts.by)
+        starting.start_named(workflow, fresh, batch_id=batch_id, initiated_by=live.facts.by)
     for chain_id, status in known.items():
         item = ids[chain_id]
         application.batches.mark(batch_id, LETTERS.get(status, "p"), [range(item, item + 1)])

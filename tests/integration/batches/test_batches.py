@@ -14,7 +14,7 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import control
+from actors import control, starting
 from actors.batches import chunks
 from actors.batches.driver import NEXT_LOOK, BatchDriver, advance
 from actors.batches.release import FEWEST_THREADS, REACTION, room_of, send_chunks
@@ -195,7 +195,7 @@ def test_a_retry_starts_only_what_was_not_started(
     def first_half_then_down(chains: Any) -> None:
         if not broken:
             broken.append(len(chains))
-            control.start_named(
+            starting.start_named(
                 shop.application.workflow("small"),
                 {chain.chain_id: chain.input_data for chain in chains[:5]},
                 batch_id=batch_id,
