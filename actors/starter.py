@@ -12,7 +12,7 @@ from callboard.errors import ChainStateError, WorkflowError
 from db.chains import encode
 from middleware.run import cut_log
 
-from . import control
+from . import starting
 from .application import Application, application_of
 
 ACTOR_NAME = "callboard.start"
@@ -50,7 +50,7 @@ def _start(
 ) -> None:
     """Start a chain whose id was chosen before. Whoever follows it is told when that cannot be."""
     try:
-        started = control.start(
+        started = starting.start(
             application.workflow(workflow),
             data,
             chain_id=chain_id,

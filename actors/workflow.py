@@ -25,7 +25,7 @@ from db.status_keys import JOB_STATUS, StatusFormat, StatusKeys
 from db.values import clean_text
 from middleware.pipelines import FAN_OUT, PLACE, THEN
 
-from . import application, availability, control
+from . import application, availability, starting
 from .spans import spans_of
 
 #: Task ids are made from the chain's id and the place in it, so that every process finds the same one.
@@ -217,12 +217,12 @@ class Workflow:
         return f"Workflow({self.name!r}, {[declared.name for declared in self.stages]})"
 
     def start(self, data: Any, **options: Any) -> str:
-        """Start a chain; see :func:`actors.control.start` for the options. Returns its id."""
-        return control.start(self, data, **options)
+        """Start a chain; see :func:`actors.starting.start` for the options. Returns its id."""
+        return starting.start(self, data, **options)
 
     def start_many(self, inputs: Iterable[Any], **options: Any) -> list[str]:
-        """Start one chain for each input; see :func:`actors.control.start_many`. Returns their ids."""
-        return control.start_many(self, inputs, **options)
+        """Start one chain for each input; see :func:`actors.starting.start_many`. Returns their ids."""
+        return starting.start_many(self, inputs, **options)
 
     def plan(self, chain_id: str) -> list[StagePlan]:
         """The stages of a chain with the ids of its tasks, as board and ledger store them."""

@@ -10,7 +10,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from db.batches.board import LiveBatch, read_answer
+from db.batches.live import LiveBatch, read_answer
 from db.chains import LiveChain, now
 from db.keys import Keys
 from db.scripts import source

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from actors.application import Application
-from actors.control import CHAIN_ID
+from actors.starting import CHAIN_ID
 from db.chains import percent_done
 from db.status_rows import ENDED, ChainRecord, status_array
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from falcon.asgi import Request, Response
 
-from actors import control
+from actors import control, starting
 from actors.workflow import Workflow
 from callboard.errors import CallboardError, UnknownWorkflow
 
@@ -96,7 +96,7 @@ class Pipeline:
         if workflow.accepts is not None:
             check(data, workflow.accepts, "input_invalid")
         return await self._house.change(
-            control.start,
+            starting.start,
             workflow,
             data,
             chain_id=chain_id,

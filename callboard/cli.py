@@ -7,8 +7,7 @@ be carried out, 130 when Ctrl-C ended it. What cannot be done is said in one lin
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,7 +15,7 @@ from . import __version__, batch_control
 from .batch_items import batch_items
 from .batch_start import batch
 from .errors import CallboardError, UnknownBatch, UnknownChain
-from .settings import Settings, without_password
+from .settings import Settings
 from .terminal import (
     AsJson,
     ChainId,
@@ -28,14 +27,11 @@ from .terminal import (
     complain,
     declared_application,
     follow_to_the_end,
-    prepared_application,
     read_input,
     ready_application,
     show,
 )
-
-if TYPE_CHECKING:
-    from actors.application import Application
+from .up import run, up
 
 commands = typer.Typer(
     name="callboard",
@@ -71,68 +67,8 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-@commands.command()
-def up(
-    processes: Annotated[int, typer.Option("--processes", "-p", min=1, help="Worker processes.")] = 1,
-    threads: Annotated[int, typer.Option("--threads", "-t", min=1, help="Threads of each.")] = 4,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
-    with_web: Annotated[bool, typer.Option("--web/--no-web", help="The API, on HOST and PORT.")] = True,
-) -> None:
-    """Run everything in this terminal, like the Procfile: worker, clock, API, and Redis where none is set.
-
-    Ctrl-C ends it within seconds; a second one ends it at once.
-    """
-    from .processes import Crew, Stopped, clock, say, web, worker  # noqa: PLC0415 (only what a command uses)
-
-    application = prepared_application()
-    members = [worker(processes, threads), clock(), *([web(application.settings)] if with_web else [])]
-    with Crew(members, application.settings, quiet=quiet) as crew:
-        for name, place in _places(application):
-            say(name, place)
-        for member in members:
-            say(member.name, member.about)
-        try:
-            crew.wait_until_ready()
-            say("callboard", "up; Ctrl-C ends it")
-            crew.watch()
-        except Stopped:
-            say("callboard", "ending; Ctrl-C again ends it at once")
-
-
-@commands.command()
-def run(
-    workflow: WorkflowName,
-    file: File = None,
-    data: Input = "{}",
-    as_json: AsJson = False,
-) -> None:
-    """Bring everything up, run one chain to its end, and take everything down again.
-
-    Ctrl-C revokes the chain.
-    """
-    from .follow import follow_chain  # noqa: PLC0415
-    from .processes import Crew, Stopped, clock, worker  # noqa: PLC0415
-
-    application = declared_application()
-    declared, document = application.workflow(workflow), read_input(data, file)
-    prepared_application()
-    chain_id = None
-    try:
-        with Crew([worker(1, 2), clock()], application.settings, quiet=True) as crew:
-            try:
-                crew.wait_until_ready()
-                chain_id = declared.start(document, initiated_by="cli")
-                announce(chain_id, as_json)
-                succeeded = follow_chain(
-                    application.status, chain_id, as_json=as_json, still_running=crew.check
-                )
-            except Stopped:
-                if chain_id is not None:
-                    _revoke_interrupted(application, chain_id)
-                raise
-    except Stopped as stop:
-        raise typer.Exit(128 + stop.number) from None
-    raise typer.Exit(0 if succeeded else 1)
+commands.command()(up)
+commands.command()(run)
 
 
 @commands.command()
@@ -345,28 +281,6 @@ def chaos(
         seed, seeds, asked, processes=processes, threads=threads, broker_url=broker_url, as_json=as_json
     )
     raise typer.Exit(0 if held else 1)
-
-
-def _places(application: Application) -> Iterator[tuple[str, str]]:
-    """What this installation works with, and where that is."""
-    settings, board = application.settings, application.board.clients.url
-    yield "redis", f"{without_password(board)}{' (embedded)' if settings.embedded else ''}"
-    if settings.broker_url:
-        yield "broker", without_password(settings.broker_url)
-    yield "ledger", without_password(settings.database_url)
-    yield "storage", without_password(settings.storage_url)
-    yield "workflows", ", ".join(sorted(application.workflows)) or "none; name modules of yours in WORKFLOWS"
-
-
-def _revoke_interrupted(application: Application, chain_id: str) -> None:
-    from actors.control import revoke as revoke_chain  # noqa: PLC0415
-
-    try:
-        revoke_chain(chain_id, "interrupted", application=application)
-    except CallboardError as error:
-        complain(f"chain {chain_id} could not be revoked: {error}")
-    else:
-        complain(f"interrupted: chain {chain_id} was revoked; `callboard resume {chain_id}` lets it go on")
 
 
 def _server_error(error: Exception) -> str | None:

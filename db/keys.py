@@ -120,7 +120,7 @@ class Keys:
         return f"{self.namespace}:batch:{batch_id}"
 
     def batch_items(self, batch_id: str) -> str:
-        """String: one letter for each image of a batch (``db/batches/board.py``); it lives as long."""
+        """String: one letter for each image of a batch (``db/batches/live.py``); it lives as long."""
         return f"{self.namespace}:batch:{batch_id}:items"
 
     def called(self, message_id: str) -> str:

@@ -18,7 +18,7 @@ from actors.application import Application
 from actors.batches import chunks
 from actors.batches.start import start_batch_pipeline
 from actors.workflow import Workflow, stage
-from db.batches.board import BatchFacts
+from db.batches.facts import BatchFacts
 from db.batches.ledger import chain_id_of, create
 from db.connection import session
 from db.models import BatchExecution, ChainExecution, TaskLog

@@ -12,9 +12,10 @@ from actors.application import Application
 from actors.batches import chunks
 from actors.batches.start import start_batch_pipeline
 from actors.batches.status import BatchStatus, batch_status
+from actors.sweep import Sweep
 from actors.workflow import Workflow, stage
-from db.batches.board import LiveBatch
 from db.batches.ledger import read
+from db.batches.live import LiveBatch
 from db.models import BatchExecution
 
 GATE_SECONDS = 30
@@ -79,6 +80,16 @@ class Shop:
     def ended(self, batch_id: str, timeout: float = 60) -> BatchStatus:
         wait_until(lambda: self.row(batch_id).finished_at, timeout, "the batch has not ended", 0.05)
         return self.status(batch_id)
+
+    def sweep_to_the_end(self, batch_id: str) -> None:
+        """Sweep as a clock does until the batch has ended."""
+        sweep = Sweep(self.application)
+
+        def swept() -> Any:
+            sweep.tick()
+            return self.row(batch_id).finished_at
+
+        wait_until(swept, 90, "the batch has not ended", 0.3)
 
     def live(self, batch_id: str) -> LiveBatch:
         live = self.application.batches.read(batch_id)

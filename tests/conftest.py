@@ -247,12 +247,6 @@ def rabbit_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server.delete_virtual_host(name)
 
 
-@pytest.fixture
-def private_rabbit() -> Iterator[RabbitServer]:
-    """A server of the test's own, to stop, kill and pause."""
-    yield from private(RabbitServer)
-
-
 # -- the closing list --------------------------------------------------------------------------------------
 
 

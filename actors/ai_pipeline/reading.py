@@ -12,6 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
+from actors.encodings import encoding_of
 from actors.workbooks import claimed_rows, is_workbook, open_workbook, pick_sheet, rows_of, share_read
 from callboard.errors import BadInput
 
@@ -236,17 +237,10 @@ def _encoding_of(path: Path, start: bytes, given: str) -> str:
     for mark, name in _BOMS:
         if start.startswith(mark):
             return name
-    candidates = [given] if given != "auto" else ["utf-8", "cp949"]
-    for candidate in candidates:
-        decoder = codecs.getincrementaldecoder(candidate)()
-        try:
-            with path.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    decoder.decode(chunk)
-                decoder.decode(b"", final=True)
-            return candidate
-        except UnicodeDecodeError as error:
-            last = error
-    raise BadInput(
-        f"the file is not {' or '.join(candidates)} text ({last.reason}): options.encoding names its encoding"
-    )
+    try:
+        return encoding_of(path) if given == "auto" else encoding_of(path, [given])
+    except UnicodeDecodeError as error:
+        expected = "utf-8 or cp949" if given == "auto" else given
+        raise BadInput(
+            f"the file is not {expected} text ({error.reason}): options.encoding names its encoding"
+        ) from error

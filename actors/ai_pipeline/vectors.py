@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,6 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 #: Different words that the matrix has columns for, the most frequent ones.
 MOST_COLUMNS = 30_000
-#: Texts of one slice.
-SLICE = 500
 #: A word in more than this share of the texts tells none of them apart.
 _TOO_COMMON = 0.5
 
@@ -46,13 +44,6 @@ def weigh(counts: Any, fitted_on: np.ndarray) -> Any:
     """Counts as TF-IDF, each text of length one; how rare a word is, the mask ``fitted_on`` tells."""
     weights = TfidfTransformer(sublinear_tf=True).fit(counts[np.flatnonzero(fitted_on)])
     return weights.transform(counts).astype(np.float32).tocsr()
-
-
-def sliced(count: int, report: Callable[[float], None], size: int = SLICE) -> Iterable[slice]:
-    """Slices of so many texts; ``report`` is told the share (0 to 1) that is done after each."""
-    for first in range(0, count, size):
-        yield slice(first, min(first + size, count))
-        report(min(first + size, count) / count)
 
 
 def save(matrix: Any) -> bytes:

@@ -23,8 +23,8 @@ from actors import webhook
 from actors.application import Application, application_of
 from callboard.errors import BatchError, WebhookError, WebhookRefused
 from db.batches import ledger
-from db.batches.board import LiveBatch
 from db.batches.facts import BatchFacts
+from db.batches.live import LiveBatch
 from db.chains import Transition
 from db.keys import CALLED_TTL
 from db.values import from_epoch

@@ -12,11 +12,11 @@ from typing import Any
 import dramatiq
 from dramatiq import Actor, Broker
 
-from actors import control
+from actors import control, starting
 from actors.application import Application, application_of
 from callboard.errors import ChainStateError, UnknownChain
 from db.batches import ledger
-from db.batches.board import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
+from db.batches.live import FAILED_AGAIN, FAILED_UNSTARTED, LETTERS, NEW, RETRY_RELEASED, LiveBatch
 
 from . import callbacks
 from .driver import BatchDriverThread, advance
@@ -128,7 +128,7 @@ def _start_items(
     fresh = {chain_id: data for chain_id, data in inputs.items() if chain_id not in known}
     if fresh:
         workflow = application.workflow(live.facts.workflow)
-        control.start_named(workflow, fresh, batch_id=batch_id, initiated_by=live.facts.by)
+        starting.start_named(workflow, fresh, batch_id=batch_id, initiated_by=live.facts.by)
     for chain_id, status in known.items():
         item = ids[chain_id]
         application.batches.mark(batch_id, LETTERS.get(status, "p"), [range(item, item + 1)])

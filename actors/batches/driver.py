@@ -21,8 +21,9 @@ from actors import control
 from actors.application import Application
 from callboard.errors import ChainStateError, UnknownChain
 from db.batches import ledger
-from db.batches.board import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch, milliseconds
+from db.batches.board import milliseconds
 from db.batches.facts import BatchFacts
+from db.batches.live import LETTERS, NEW, OPEN, UNSTARTED_WAITS, LiveBatch
 from db.chains import encode
 from db.values import to_epoch
 from middleware.outage import Outage
@@ -87,6 +88,8 @@ def advance(application: Application, batch_id: str) -> LiveBatch | None:
         next_look = release(application, batch_id, live)
     if live.look <= milliseconds(0):
         _find_lost(application, batch_id, live)
+    # By a reading of its own: a batch is restored from its row, which needs the cut of the chunks that have
+    # just gone out; and what was marked or called off may have been the last that was open.
     record(application, batch_id)
     if next_look is not None:
         board.look_again(batch_id, next_look)

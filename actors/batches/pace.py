@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from actors.application import Application
-from db.batches.board import LiveBatch
+from db.batches.live import LiveBatch
 from db.batches.pace import NO_PACE, Pace, Sample
 from db.workers import Workers
 

@@ -12,7 +12,8 @@ from dramatiq import Message, group
 from actors.application import Application
 from actors.redis_broker import RedisBroker, retried_id
 from db.batches import failures
-from db.batches.board import LiveBatch, milliseconds
+from db.batches.board import milliseconds
+from db.batches.live import LiveBatch
 from db.workers import Workers
 from middleware.pipelines import QUEUE_ID
 

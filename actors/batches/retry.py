@@ -2,7 +2,7 @@
 
 Each failed image's chain goes on from the stage that failed; an image that never got a chain is started. They
 wait for the batch's window like everything else: asked for, they are open (``q``, ``w`` in
-``db/batches/board.py``), and their chunks are released again as there is room (``actors/batches/driver.py``).
+``db/batches/live.py``), and their chunks are released again as there is room (``actors/batches/driver.py``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dramatiq.errors import BrokerConnectionError
 from actors.application import Application, current
 from callboard.errors import BatchStateError, BoardUnavailable, UnknownBatch
 from db.batches import failures, ledger
-from db.batches.board import FAILED, FAILED_UNSTARTED, LiveBatch
 from db.batches.failures import Failure
+from db.batches.live import FAILED, FAILED_UNSTARTED, LiveBatch
 from db.models import BatchExecution
 from db.workers import Workers
 

@@ -12,7 +12,7 @@ import redis
 from actors.application import Application, current
 from callboard.errors import UnknownBatch
 from db.batches import statistics as ledger
-from db.batches.board import LiveBatch
+from db.batches.live import LiveBatch
 from db.batches.statistics import BatchStatistics
 
 #: Open batches at most whose rates are added up.

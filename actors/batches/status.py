@@ -15,7 +15,7 @@ import redis
 from actors.application import Application, current
 from callboard.errors import UnknownBatch
 from db.batches import ledger
-from db.batches.board import LiveBatch
+from db.batches.live import LiveBatch
 from db.models import BatchExecution
 from db.values import from_epoch, utc_now
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from actors.encodings import encoding_of
 from actors.storage import local_copy
 from callboard.errors import BadInput
 
@@ -19,8 +20,6 @@ MOST_INLINE, MOST_ROWS = 1_000, 200_000
 LARGEST_FILE, LONGEST_LINE = 256 << 20, 1 << 20
 #: Names that the address may have.
 ADDRESS_FIELDS = ("to", "email")
-#: Encodings of a CSV file, in the order in which they are tried: Excel in Korea writes the second.
-_ENCODINGS = ("utf-8-sig", "cp949")
 
 
 @dataclass(frozen=True)
@@ -76,24 +75,21 @@ def _reader_of(name: str, path: Path) -> tuple[Any, str]:
         start = file.read(4096).lstrip(b"\xef\xbb\xbf \r\n\t")
     if start.startswith(b"{"):
         return _json_rows, "utf-8-sig"
-    for encoding in _ENCODINGS:
-        try:
-            with path.open(encoding=encoding, newline="") as lines:
-                header = next(csv.reader(lines), [])
-                for _ in lines:
-                    pass
-        except UnicodeDecodeError:
-            continue
-        except csv.Error as error:
-            raise BadInput(f"{name}: not a CSV file ({error})") from None
-        names = [column.strip() for column in header]
-        if not set(ADDRESS_FIELDS) & set(names):
-            raise BadInput(
-                f"{name}: read the columns {', '.join(names)[:200]!r}, expected one named to or email; "
-                "or JSON lines, each {...}"
-            )
-        return _csv_rows, encoding
-    raise BadInput(f"{name}: neither UTF-8 nor CP949")
+    try:
+        encoding = encoding_of(path)
+        with path.open(encoding=encoding, newline="") as lines:
+            header = next(csv.reader(lines), [])
+    except UnicodeDecodeError:
+        raise BadInput(f"{name}: neither UTF-8 nor CP949") from None
+    except csv.Error as error:
+        raise BadInput(f"{name}: not a CSV file ({error})") from None
+    names = [column.strip() for column in header]
+    if not set(ADDRESS_FIELDS) & set(names):
+        raise BadInput(
+            f"{name}: read the columns {', '.join(names)[:200]!r}, expected one named to or email; "
+            "or JSON lines, each {...}"
+        )
+    return _csv_rows, encoding
 
 
 def _json_rows(path: Path, encoding: str) -> Iterator[Any]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
+from db.csv_text import csv_text
 from db.deliveries import FAILED, SENT, UNCERTAIN
 
 REJECTED = "rejected"
 COLUMNS = ("row", "to", "status", "attempts", "repeats", "at", "message_id", "reply")
 STATUSES = (SENT, FAILED, UNCERTAIN, REJECTED)
-#: With these a spreadsheet takes a cell for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def counts(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
@@ -28,17 +25,11 @@ def counts(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
 
 def as_csv(rows: Iterable[dict[str, Any]]) -> bytes:
     """The table, in UTF-8 with the mark by which Excel knows it."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(name, row[name]) for name in COLUMNS])
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
+    lines = ([_cell(name, row[name]) for name in COLUMNS] for row in rows)
+    return b"\xef\xbb\xbf" + csv_text([COLUMNS, *lines]).encode()
 
 
 def _cell(name: str, value: Any) -> Any:
     if name == "at":
         return datetime.fromtimestamp(value, timezone.utc).isoformat(timespec="seconds") if value else ""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
     return value

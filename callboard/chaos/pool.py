@@ -28,7 +28,6 @@ class Pool:
 
     Attributes:
         deaths: process id of each worker process that has ended, with the moment (epoch seconds).
-        restarts: how often a tree was started after the first.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class Pool:
         self._processes = processes
         self._trees: dict[str, subprocess.Popen[bytes]] = {}
         self.deaths: dict[int, float] = {}
-        self.restarts = 0
         self._seen: dict[int, psutil.Process] = {}
         self._lock = threading.RLock()
         self._ending = threading.Event()
@@ -130,7 +128,6 @@ class Pool:
                 for name in self._commands:
                     if self._trees[name].poll() is not None:
                         self._kill(name)  # what the master has left behind
-                        self.restarts += name == "worker"
                         self._start(name)
 
     def _start(self, name: str) -> None:

@@ -33,8 +33,6 @@ from .stores import read_boards, read_stores, settle, whereabouts
 PLAIN = 10
 #: Seconds that chains have to end after the last fault, beside the leases.
 PATIENCE = 60.0
-#: The same on RabbitMQ, whose queues the sweep cannot look into: it waits longer before it sends again.
-BLIND_PATIENCE = 240.0
 #: And for each chain, as they share the workers.
 PATIENCE_EACH = 0.15
 

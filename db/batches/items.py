@@ -1,6 +1,6 @@
 """The images of a batch, a page at a time: what each is, where its chain stands, and why it failed.
 
-Which images are in which state is told by the letters (``db/batches/board.py``), as the board has them or
+Which images are in which state is told by the letters (``db/batches/live.py``), as the board has them or
 else the rows; the details of a page come from the ledger in three statements, however large the batch.
 """
 
@@ -20,17 +20,8 @@ from db.models import BatchChunk, ChainExecution, TaskLog
 from db.status_rows import FAILURE, SUCCESS
 from db.values import from_epoch
 
-from .board import (
-    FAILED,
-    NEW,
-    OPEN,
-    RETRY_RELEASED,
-    RETRY_WAITS,
-    REVOKED,
-    SUCCEEDED,
-    UNSTARTED_WAITS,
-)
 from .ledger import Item, chain_id_of
+from .live import FAILED, NEW, OPEN, RETRY_RELEASED, RETRY_WAITS, REVOKED, SUCCEEDED, UNSTARTED_WAITS
 
 #: States of an image, with their letters. ``open``: its chain runs or waits, for a retry too; ``pending``: it
 #: has none yet.

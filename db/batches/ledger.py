@@ -14,8 +14,8 @@ from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog, read_
 from db.status_rows import ENDED
 from db.values import clean_text, from_epoch, to_epoch, utc_now
 
-from .board import FAILED_UNSTARTED, LETTERS, RETRY_WAITS, Counts, LiveBatch
 from .facts import BatchFacts
+from .live import FAILED_UNSTARTED, LETTERS, RETRY_WAITS, Counts, LiveBatch
 
 _ROWS_PER_INSERT = 200
 

@@ -6,7 +6,8 @@
 -- Returns: {"recorded", "next"}, {"repeated"} its end was noted before, {"open"} it has not ended or is not on
 --          the board
 
-if redis.call("EXISTS", KEYS[1]) == 0 or (redis.call("GET", KEYS[2]) or ""):find("[%zpqnw]") then
+-- include letters
+if redis.call("EXISTS", KEYS[1]) == 0 or (redis.call("GET", KEYS[2]) or ""):find(NOT_ENDED) then
     return {"open"}
 end
 local first = redis.call("HSETNX", KEYS[1], "finished", ARGV[2]) == 1

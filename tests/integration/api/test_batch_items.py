@@ -13,7 +13,7 @@ from dramatiq import Worker
 from waiting import wait_until
 
 from actors.batches import revoke
-from db.batches.board import BatchFacts
+from db.batches.facts import BatchFacts
 from db.batches.ledger import chain_id_of, create
 from db.connection import session
 from db.models import BatchChunk, BatchExecution, ChainExecution, TaskLog

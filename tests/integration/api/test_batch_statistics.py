@@ -13,7 +13,7 @@ from chains import recorded
 from dramatiq import Worker
 
 from actors.batches.driver import post
-from db.batches.board import BatchFacts
+from db.batches.facts import BatchFacts
 from db.batches.ledger import create
 from db.batches.pace import NO_PACE, Sample
 from db.connection import session

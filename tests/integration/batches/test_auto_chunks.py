@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from batch_shop import Shop, counts
@@ -15,17 +14,11 @@ from waiting import wait_until
 from actors.batches.driver import advance
 from actors.batches.items import list_items
 from actors.batches.retry import retry_failed
-from actors.sweep import Sweep
 from callboard.errors import BatchError
-from db.batches.board import LiveBatch
+from db.batches.live import LiveBatch
 from db.models import BatchChunk
 
 Work = Callable[..., Worker]
-
-
-@pytest.fixture
-def shop(build_application: Any, tmp_path: Path) -> Shop:
-    return Shop(build_application(), tmp_path)
 
 
 def resize(shop: Shop, batch_id: str) -> None:
@@ -71,14 +64,8 @@ def test_the_first_size_is_by_the_files(shop: Shop) -> None:
         shop.start(shop.files(1), chunk_size="large")
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_the_size_follows_the_time_of_an_image(
-    request: pytest.FixtureRequest, build_application: Any, work: Work, tmp_path: Path, broker: str
-) -> None:
-    environment = {"DATABASE_URL": request.getfixturevalue("postgres_url")}
-    if broker == "rabbitmq":
-        environment["BROKER_URL"] = request.getfixturevalue("rabbit_url")
-    shop = Shop(build_application(**environment), tmp_path)
+def test_the_size_follows_the_time_of_an_image(postgres_shop: Shop, work: Work) -> None:
+    shop = postgres_shop
     files = large_files(shop, 203)
     work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
@@ -116,13 +103,7 @@ def test_redis_is_emptied_between_two_sizes(shop: Shop, work: Work) -> None:
     shop.gate.set()
     worker.stop()
     work(shop.application)
-    sweep = Sweep(shop.application)
-
-    def swept() -> Any:
-        sweep.tick()
-        return shop.row(batch_id).finished_at
-
-    wait_until(swept, 90, "the batch has not ended", 0.3)
+    shop.sweep_to_the_end(batch_id)
     assert ran < 150
     assert counts(shop.status(batch_id)) == (150, 0, 0)
     assert set(shop.ran) == set(files)

@@ -14,13 +14,12 @@ from chains import recorded
 from dramatiq import Worker
 from waiting import wait_until
 
-from actors import control
+from actors import control, starting
 from actors.batches import chunks
 from actors.batches.driver import NEXT_LOOK, BatchDriver, advance
 from actors.batches.release import FEWEST_THREADS, REACTION, room_of, send_chunks
 from actors.batches.revoke import revoke_batch
 from actors.batches.status import batch_status
-from actors.sweep import Sweep
 from callboard.errors import BatchError, BoardUnavailable, LedgerUnavailable, UnknownBatch
 from db.batches.ledger import chain_id_of
 from db.batches.pace import Pace, Sample
@@ -30,13 +29,7 @@ from db.workers import WorkerFacts, Workers
 Work = Callable[..., Worker]
 
 
-@pytest.fixture
-def shop(build_application: Any, tmp_path: Path) -> Shop:
-    return Shop(build_application(), tmp_path)
-
-
-def test_every_image_is_counted_in_both_stores(build_application: Any, work: Work, tmp_path: Path) -> None:
-    shop = Shop(build_application(), tmp_path)
+def test_every_image_is_counted_in_both_stores(shop: Shop, work: Work) -> None:
     work(shop.application, worker_threads=2)
     files = shop.files(1000)
     batch_id = shop.start(files, chunk_size=20)
@@ -47,14 +40,8 @@ def test_every_image_is_counted_in_both_stores(build_application: Any, work: Wor
     assert sorted(shop.ran) == sorted(files)
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_on_postgresql_and_each_broker(
-    request: pytest.FixtureRequest, build_application: Any, work: Work, tmp_path: Path, broker: str
-) -> None:
-    environment = {"DATABASE_URL": request.getfixturevalue("postgres_url")}
-    if broker == "rabbitmq":
-        environment["BROKER_URL"] = request.getfixturevalue("rabbit_url")
-    shop = Shop(build_application(**environment), tmp_path)
+def test_on_postgresql_and_each_broker(postgres_shop: Shop, work: Work) -> None:
+    shop = postgres_shop
     work(shop.application)
     files = [*shop.files(38), *shop.files(2, "bad")]
     public = [f"https://example.org/{number}" for number in range(40)]
@@ -129,7 +116,7 @@ def test_the_window_is_never_exceeded(shop: Shop, work: Work) -> None:
 def test_the_window_follows_the_threads_of_the_workers(shop: Shop) -> None:
     def released(images: int, chunk_size: int) -> int:
         batch_id = shop.start(shop.files(images, f"of-{chunk_size}"), chunk_size=chunk_size)
-        count = _read(shop, batch_id).released
+        count = shop.live(batch_id).released
         revoke_batch(batch_id, application=shop.application)
         return count
 
@@ -149,11 +136,11 @@ def test_batches_share_the_window(shop: Shop) -> None:
     workers.register("w", WorkerFacts("", "h", 1, ["default"], 16, time.time()), 30)
     first = shop.start(shop.files(100, "a"), chunk_size=1)
     second = shop.start(shop.files(100, "b"), chunk_size=1)
-    assert (_read(shop, first).released, _read(shop, second).released) == (32, 16)
+    assert (shop.live(first).released, shop.live(second).released) == (32, 16)
 
 
 def test_more_lies_ready_where_images_end_fast(shop: Shop) -> None:
-    live = _read(shop, shop.start(shop.files(400), chunk_size=1))
+    live = shop.live(shop.start(shop.files(400), chunk_size=1))
     assert room_of(shop.application, live, 1).images == 2 * FEWEST_THREADS
     begun = time.time() - 2
     samples = tuple(Sample(begun + 0.2 * number, 20 * number, 4) for number in range(11))
@@ -164,12 +151,12 @@ def test_more_lies_ready_where_images_end_fast(shop: Shop) -> None:
 def test_a_higher_priority_goes_first(shop: Shop) -> None:
     shop.start(shop.files(30, "a"), chunk_size=1, window=5, priority="high")
     low = shop.start(shop.files(30, "b"), chunk_size=1, window=5, priority="low")
-    assert _read(shop, low).released == 0
+    assert shop.live(low).released == 0
     # It goes on in spite of that, a chunk at each look.
     for released in (1, 1):
         shop.application.batches.set_moment(low, "look", -1)
         advance(shop.application, low)
-        assert _read(shop, low).released == released
+        assert shop.live(low).released == released
 
 
 def test_what_was_outranked_goes_when_the_others_are_out(shop: Shop, work: Work) -> None:
@@ -195,7 +182,7 @@ def test_a_retry_starts_only_what_was_not_started(
     def first_half_then_down(chains: Any) -> None:
         if not broken:
             broken.append(len(chains))
-            control.start_named(
+            starting.start_named(
                 shop.application.workflow("small"),
                 {chain.chain_id: chain.input_data for chain in chains[:5]},
                 batch_id=batch_id,
@@ -256,18 +243,11 @@ def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest
     shop.application.board.clients.get().flushdb()
     live = advance(shop.application, batch_id)
     assert live is not None
-    wait_until(lambda: _read(shop, batch_id).counts.succeeded == 10, 20)
-    assert (_read(shop, batch_id).counts.failed, _read(shop, batch_id).counts.new) == (10, 0)
-
-
-def _read(shop: Shop, batch_id: str) -> Any:
-    live = shop.application.batches.read(batch_id)
-    assert live is not None
-    return live
+    wait_until(lambda: shop.live(batch_id).counts.succeeded == 10, 20)
+    assert (shop.live(batch_id).counts.failed, shop.live(batch_id).counts.new) == (10, 0)
 
 
 def test_redis_is_emptied_in_the_middle(shop: Shop, work: Work) -> None:
-    sweep = Sweep(shop.application)
     files = shop.files(60)
     shop.gate.clear()
     batch_id = shop.start(files, chunk_size=5, window=3)
@@ -277,12 +257,7 @@ def test_redis_is_emptied_in_the_middle(shop: Shop, work: Work) -> None:
     shop.gate.set()
     worker.stop()
     work(shop.application)
-
-    def swept() -> Any:
-        sweep.tick()
-        return shop.row(batch_id).finished_at
-
-    wait_until(swept, 90, "the batch has not ended", 0.3)
+    shop.sweep_to_the_end(batch_id)
     assert counts(shop.status(batch_id)) == (60, 0, 0)
     assert set(shop.ran) == set(files)
 
@@ -305,7 +280,7 @@ def test_chunks_whose_messages_were_lost_are_sent_again(
     with monkeypatch.context() as dying:
         dying.setattr("actors.batches.release.send_chunks", lambda *_: None)
         batch_id = shop.start(shop.files(12), chunk_size=5, window=3)
-    assert _read(shop, batch_id).in_flight() == [0, 1, 2]
+    assert shop.live(batch_id).in_flight() == [0, 1, 2]
     work(shop.application)
     for moment in ("look", "resend"):
         shop.application.batches.set_moment(batch_id, moment, -1)
@@ -337,7 +312,7 @@ def test_a_resumed_chain_takes_its_batch_out_of_the_revocation(shop: Shop, work:
     assert counts(shop.ended(batch_id)) == (0, 0, 2)
     shop.gate.set()
     # Once the batch's end is on the board, too, a resume is not called off again.
-    wait_until(lambda: _read(shop, batch_id).finished, 30)
+    wait_until(lambda: shop.live(batch_id).finished, 30)
     control.resume(chain_id_of(batch_id, 0), application=shop.application)
     wait_until(lambda: counts(shop.row(batch_id)) == (1, 0, 1), 30)
     assert shop.ended(batch_id).status == "REVOKED"
@@ -357,13 +332,7 @@ def test_what_was_called_off_stays_so_when_redis_is_emptied(shop: Shop, work: Wo
     recorded(shop.application)
     shop.application.board.clients.get().flushdb()
     shop.gate.set()
-    sweep = Sweep(shop.application)
-
-    def swept() -> Any:
-        sweep.tick()
-        return shop.row(batch_id).finished_at
-
-    wait_until(swept, 90, "the batch has not ended", 0.3)
+    shop.sweep_to_the_end(batch_id)
     assert counts(shop.status(batch_id)) == (1, 0, 29)
     assert len(set(shop.ran)) == 2
 

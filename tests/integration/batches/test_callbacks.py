@@ -131,12 +131,8 @@ def shop(build_application: Any, tmp_path: Path) -> Shop:
 # -- who is called -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_actors_are_called_once(
-    request: pytest.FixtureRequest, build_application: Any, work: Work, tmp_path: Path, broker: str
-) -> None:
-    environment = {"BROKER_URL": request.getfixturevalue("rabbit_url")} if broker == "rabbitmq" else {}
-    shop = Shop(build_application(**environment), tmp_path)
+def test_actors_are_called_once(application: Application, work: Work, tmp_path: Path) -> None:
+    shop = Shop(application, tmp_path)
     work(shop.application)
     told = {"on_complete": "told", "on_success": "told", "on_failure": "told"}
     good = shop.start(**told)
@@ -314,17 +310,10 @@ def all_ended(shop: Shop, batch_id: str) -> None:
     shop.application.batches.mark(batch_id, "S", [range(3)])
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_a_driver_that_dies_before_the_close_is_followed_by_another(
-    request: pytest.FixtureRequest,
-    build_application: Any,
-    work: Work,
-    tmp_path: Path,
-    broker: str,
-    monkeypatch: pytest.MonkeyPatch,
+    application: Application, work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = {"BROKER_URL": request.getfixturevalue("rabbit_url")} if broker == "rabbitmq" else {}
-    shop = Shop(build_application(**environment), tmp_path)
+    shop = Shop(application, tmp_path)
     batch_id = shop.start(on_complete="told")
     all_ended(shop, batch_id)
     with monkeypatch.context() as dying:

@@ -19,17 +19,11 @@ from actors.batches.driver import advance
 from actors.batches.release import FEWEST_THREADS, IMAGES_PER_THREAD, room_of, send_chunks
 from actors.batches.retry import ErrorShare, RetryPlan, StageShare, retry_failed
 from actors.batches.revoke import revoke_batch
-from actors.sweep import Sweep
 from callboard.errors import BatchStateError, LedgerUnavailable, UnknownBatch
 from db.batches.ledger import chain_id_of
 from db.workers import WorkerFacts, Workers
 
 Work = Callable[..., Worker]
-
-
-@pytest.fixture
-def shop(build_application: Any, tmp_path: Path) -> Shop:
-    return Shop(build_application(), tmp_path)
 
 
 def retry(shop: Shop, batch_id: str, **options: Any) -> RetryPlan:
@@ -50,14 +44,8 @@ def broken_batch(shop: Shop, work: Work, **options: Any) -> tuple[str, list[str]
     return batch_id, good, bad, late
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_what_was_mended_finishes_and_nothing_else_runs_again(
-    request: pytest.FixtureRequest, build_application: Any, work: Work, tmp_path: Path, broker: str
-) -> None:
-    environment = {"DATABASE_URL": request.getfixturevalue("postgres_url")}
-    if broker == "rabbitmq":
-        environment["BROKER_URL"] = request.getfixturevalue("rabbit_url")
-    shop = Shop(build_application(**environment), tmp_path)
+def test_what_was_mended_finishes_and_nothing_else_runs_again(postgres_shop: Shop, work: Work) -> None:
+    shop = postgres_shop
     batch_id, good, bad, late = broken_batch(shop, work)
     first_end = shop.row(batch_id).finished_at
     shop.mend([*bad, *late])
@@ -233,7 +221,6 @@ def test_a_chunk_that_is_larger_than_the_window_goes_alone(shop: Shop, work: Wor
 
 
 def test_redis_is_emptied_in_the_middle_of_a_retry(shop: Shop, work: Work) -> None:
-    sweep = Sweep(shop.application)
     bad = shop.files(40, "bad")
     good = shop.files(10)
     worker = work(shop.application)
@@ -248,12 +235,7 @@ def test_redis_is_emptied_in_the_middle_of_a_retry(shop: Shop, work: Work) -> No
     shop.gate.set()
     worker.stop()
     work(shop.application)
-
-    def swept() -> Any:
-        sweep.tick()
-        return shop.row(batch_id).finished_at
-
-    wait_until(swept, 90, "the batch has not ended", 0.3)
+    shop.sweep_to_the_end(batch_id)
     assert counts(shop.status(batch_id)) == (50, 0, 0)
     assert all(shop.ran.count(file) == 1 for file in good)
     assert all(shop.ran_second.count(file) == 1 for file in good)

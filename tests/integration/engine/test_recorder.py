@@ -11,7 +11,7 @@ from dramatiq import Worker
 from servers import PostgresServer
 from waiting import wait_until
 
-from actors import control
+from actors import control, starting
 from actors.workflow import Workflow, stage
 from db.keys import BATCH_CHAIN_TTL
 from db.models import ChainExecution, TaskLog
@@ -129,7 +129,7 @@ def test_what_a_recorder_has_in_hand_outlives_an_emptied_redis(
 def test_a_batch_s_chain_leaves_the_board_when_the_ledger_has_it(build_application: Any, work: Work) -> None:
     application = build_application()
     workflow = two_stages()
-    control.start_named(workflow, {"batch.0": {"n": 0}, "batch.1": {"n": 1}}, batch_id="batch")
+    starting.start_named(workflow, {"batch.0": {"n": 0}, "batch.1": {"n": 1}}, batch_id="batch")
     alone = workflow.start({})
     work(application)
     assert [ended(application, chain_id).status for chain_id in ("batch.0", "batch.1", alone)] == [
@@ -152,7 +152,7 @@ def test_a_batch_s_chain_leaves_the_board_when_the_ledger_has_it(build_applicati
 
 def test_a_chain_that_went_on_meanwhile_is_not_shed(build_application: Any, work: Work) -> None:
     application = build_application()
-    control.start_named(two_stages(), {"batch.0": {}}, batch_id="batch")
+    starting.start_named(two_stages(), {"batch.0": {}}, batch_id="batch")
     work(application)
     ended(application, "batch.0")
     control.resume("batch.0", from_stage=1, application=application)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import email
 import email.policy
+import io
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +225,9 @@ def test_inputs_that_name_no_list(document: dict[str, Any]) -> None:
         rows(document)
 
 
-def test_a_spreadsheet_takes_no_cell_for_a_formula() -> None:
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_a_spreadsheet_takes_no_cell_for_a_formula(first: str) -> None:
     row = dict.fromkeys(("row", "attempts", "repeats", "at"), 0) | {"status": "failed", "message_id": ""}
-    table = as_csv([{**row, "to": "=cmd@x.kr", "reply": "+1"}]).decode("utf-8-sig")
-    assert "'=cmd@x.kr" in table
-    assert "'+1" in table
+    table = as_csv([{**row, "to": f"{first}cmd@x.kr", "reply": f"{first}1"}]).decode("utf-8-sig")
+    _, one = csv.reader(io.StringIO(table, newline=""))
+    assert (one[1], one[-1]) == (f"'{first}cmd@x.kr", f"'{first}1")
