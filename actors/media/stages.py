@@ -14,6 +14,7 @@ from typing import Any
 from actors import ffmpeg
 from actors.inputs import file_and_options
 from actors.progress import current_stage, progress
+from actors.scratch import scratch_folder
 from actors.storage import Folder, local_copy
 from actors.workflow import stage
 from callboard.errors import BadInput, StageError
@@ -76,7 +77,7 @@ def encode_stage(document: dict[str, Any]) -> dict[str, Any]:
         for index, rendition in enumerate(renditions):
             kept = _kept(hls, rendition)
             if kept is None:
-                with ffmpeg.scratch_folder() as scratch:
+                with scratch_folder() as scratch:
                     kept = encode(
                         path,
                         source,
@@ -223,7 +224,7 @@ def _check_segments(hls: Folder, encoded: Encoded) -> Segments:
 
 def _poster(path: Path, source: Source, size: Rendition) -> bytes:
     """A JPEG of the video: of a tenth of it in, which is seldom black as the beginning is."""
-    with ffmpeg.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         target = scratch / POSTER
         for moment in (source.seconds / 10, 0.0):
             ffmpeg.run(
