@@ -7,6 +7,7 @@ when it is whole, its playlist last; the playlist that names them all is there o
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,8 @@ def _reporter(source: Source, renditions: list[Rendition], index: int) -> Callab
 def _store(hls: Folder, encoded: Encoded, scratch: Path) -> None:
     """Store a rendition: what it measures, then its segments, and last the playlist that makes it whole."""
     name = encoded.rendition.name
+    # Storages tell players a file's type by its name; many systems know this one as another kind of file.
+    mimetypes.add_type("video/mp2t", ".ts")
     listed = read_playlist((scratch / PLAYLIST).read_text("utf-8"))
     hls.write_json(f"{name}/encoded.json", encoded.to_json())
     for part in [*listed.names, PLAYLIST]:
