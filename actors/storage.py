@@ -172,7 +172,11 @@ def local_copy(url_or_path: str) -> Iterator[Path]:
     file_system, path = resolve(url_or_path)
     if isinstance(file_system, LocalFileSystem):
         local = Path(path)
-        if not local.is_file():
+        try:
+            is_file = local.is_file()
+        except OSError as error:  # too long a name, a circle of links
+            raise BadInput(f"{url_or_path[:200]}: no such file ({error.strerror})") from None
+        if not is_file:
             raise BadInput(f"{url_or_path}: {'a folder, not a file' if local.is_dir() else 'no such file'}")
         yield local
         return
