@@ -3,25 +3,21 @@
     finished = ffmpeg.run(["-i", f"file:{path}", "-c:v", "libx264", "out.mp4"], report=show_seconds)
 
 It runs under ``callboard.guard``, which ends it when this process has died, however that was. A stage that is
-interrupted (revoked, out of time, shut down) ends it at once. Output belongs into a :func:`scratch_folder`,
-from where the stage stores what is whole.
+interrupted (revoked, out of time, shut down) ends it at once. Output belongs into a
+:func:`actors.scratch.scratch_folder`, from where the stage stores what is whole.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,8 +31,6 @@ LOOK_INTERVAL = 0.1
 REPORT_INTERVAL = 0.25
 #: Lines of ffmpeg's log that are kept, and those of them that an error shows.
 LOG_LINES, SHOWN_LINES = 4000, 4
-#: How the names of scratch folders begin; seconds after which one whose lock nobody holds is nobody's.
-SCRATCH, SCRATCH_AGE = "callboard-scratch-", 60.0
 
 _COMMON = ["-hide_banner", "-nostdin", "-nostats", "-y", "-progress", "pipe:1"]
 # It needs nothing but the standard library, and starts in a third of the time without ours.
@@ -180,34 +174,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
     if process.stdin is not None:
         process.stdin.close()
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder for what is not whole yet, gone with the block.
-
-    What a worker that was killed has left is removed by a later call on the same machine: nobody holds the
-    folder's lock any more.
-    """
-    _remove_left_behind()
-    folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
-    try:
-        with (folder / ".lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-    finally:
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-        except BaseException:
-            # As in _bury.
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-
-def _remove_left_behind() -> None:
-    for lock in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*/.lock"):
-        with suppress(OSError), lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - lock.stat().st_mtime < SCRATCH_AGE:
-                continue  # it may just be coming into being
-            shutil.rmtree(lock.parent, ignore_errors=True)

@@ -6,6 +6,9 @@ from typing import Any
 
 from callboard.errors import BadInput
 
+#: Characters of it that are shown whole.
+_SHOWN = 300
+
 
 def check_input(document: Any, accepts: dict[str, Any]) -> None:
     """Hold an input against a JSON schema.
@@ -23,7 +26,12 @@ def check_input(document: Any, accepts: dict[str, Any]) -> None:
     if error.validator == "anyOf" and where == "the input":
         needed = [", ".join(choice.get("required", ())) for choice in error.validator_value]
         raise BadInput(f"the input needs {' or '.join(needed)}")
-    raise BadInput(f"{where}: {error.message[:300]}")
+    raise BadInput(f"{where}: {shortened(error.message)}")
+
+
+def shortened(message: str) -> str:
+    """What a schema says of a value: it begins with what was read, and ends with what was expected."""
+    return message if len(message) <= _SHOWN else f"{message[:80]} … {message[-200:]}"
 
 
 def file_and_options(document: Any) -> tuple[str, dict[str, Any]]:

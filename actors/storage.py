@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -25,6 +24,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from callboard.errors import BadInput
 from db.values import from_epoch
+
+from .scratch import scratch_folder
 
 # What drivers raise when a file cannot be read: it is not there, is a folder, or is not ours to read.
 _UNREADABLE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -47,7 +48,6 @@ class Storage:
     def folders(self) -> list[str]:
         """The names of all folders, of chains and of whatever else lies there."""
         file_system, path = resolve(self.url)
-        file_system.invalidate_cache()
         try:
             listed = file_system.ls(path, detail=True)
         except FileNotFoundError:
@@ -92,7 +92,6 @@ class Folder:
     def sizes(self) -> dict[str, int]:
         """The files in it and in folders of it: their names, and how many bytes each has."""
         file_system, path = resolve(self.url)
-        file_system.invalidate_cache()
         root = str(path).rstrip("/") + "/"
         found = file_system.find(path, detail=True)
         return {name.removeprefix(root): int(file["size"]) for name, file in found.items()}
@@ -105,12 +104,10 @@ class Folder:
             BadInput: there is no such file, or what is there lies elsewhere.
         """
         file_system, path = resolve(self.url_of(name))
-        if isinstance(file_system, LocalFileSystem):
-            # A link may lead anywhere.
-            if os.path.realpath(path) != os.path.join(os.path.realpath(resolve(self.url)[1]), name):
-                raise BadInput(f"{name}: no file of this folder")
-        else:
-            file_system.invalidate_cache()
+        is_local = isinstance(file_system, LocalFileSystem)
+        # A link may lead anywhere.
+        if is_local and os.path.realpath(path) != os.path.join(os.path.realpath(resolve(self.url)[1]), name):
+            raise BadInput(f"{name}: no file of this folder")
         try:
             found = file_system.info(path)
         except _UNREADABLE as error:
@@ -138,7 +135,7 @@ class Folder:
     def open(self, name: str, mode: str = "rb") -> Iterator[IO[Any]]:
         """Open a file of this folder for reading or writing (``rb``, ``r``, ``wb``, ``w``).
 
-        On a local file system what is written appears under its name only when the block ends well.
+        What is written appears under its name only when the block ends well.
 
         Raises:
             BadInput: a file to be read is not there.
@@ -167,7 +164,7 @@ def read_json(url: str) -> Any:
 def local_copy(url_or_path: str) -> Iterator[Path]:
     """A path on this machine that holds the file's content.
 
-    A local file is yielded as it is; a remote one is copied to a temporary file, removed when the block ends.
+    A local file is yielded as it is; a remote one is copied to a file of the same name in a scratch folder.
 
     Raises:
         BadInput: there is no such file, or it cannot be read.
@@ -175,21 +172,23 @@ def local_copy(url_or_path: str) -> Iterator[Path]:
     file_system, path = resolve(url_or_path)
     if isinstance(file_system, LocalFileSystem):
         local = Path(path)
-        if not local.is_file():
+        try:
+            is_file = local.is_file()
+        except OSError as error:  # too long a name, a circle of links
+            raise BadInput(f"{url_or_path[:200]}: no such file ({error.strerror})") from None
+        if not is_file:
             raise BadInput(f"{url_or_path}: {'a folder, not a file' if local.is_dir() else 'no such file'}")
         yield local
         return
-    descriptor, name = tempfile.mkstemp(suffix=PurePosixPath(path).suffix, prefix="callboard-")
-    os.close(descriptor)
-    try:
+    with scratch_folder() as scratch:
+        copy = scratch / _name_of(path)
         try:
-            file_system.get_file(path, name)
+            file_system.get_file(path, str(copy))
         except _UNREADABLE as error:
             raise BadInput(f"{url_or_path}: no such file in the storage") from error
-        yield Path(name)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+        if not copy.is_file():
+            raise BadInput(f"{url_or_path}: a folder, not a file")
+        yield copy
 
 
 @contextmanager
@@ -207,8 +206,12 @@ def _open_to_read(url: str, mode: str) -> Iterator[IO[Any]]:
 def _open_to_write(url: str, mode: str) -> Iterator[IO[Any]]:
     file_system, path = resolve(url)
     if not isinstance(file_system, LocalFileSystem):
-        with _open_remote(file_system, path, mode) as file:
-            yield file
+        # A driver's own file is stored when it is closed, however much of it was written by then.
+        with scratch_folder() as scratch:
+            whole = scratch / _name_of(path)
+            with whole.open(mode, encoding=_encoding(mode).get("encoding")) as file:
+                yield file
+            _send(file_system, whole, path)
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -221,13 +224,19 @@ def _open_to_write(url: str, mode: str) -> Iterator[IO[Any]]:
         part.unlink(missing_ok=True)
 
 
-def _open_remote(file_system: Any, path: str, mode: str) -> Any:
+def _name_of(path: str) -> str:
+    """Its name on this machine: errors show it, and a driver tells the type of its content by it."""
+    # Objects of a storage may have longer names than files.
+    return PurePosixPath(path).name[-80:] or "file"
+
+
+def _send(file_system: Any, file: Path, path: str) -> None:
     try:
-        return file_system.open(path, mode, **_encoding(mode))
+        file_system.put_file(str(file), path)
     except FileNotFoundError:
         # It has real folders. Where it has none, to ask for one may try to make a bucket.
         file_system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-        return file_system.open(path, mode, **_encoding(mode))
+        file_system.put_file(str(file), path)
 
 
 def resolve(url_or_path: str) -> tuple[Any, str]:
@@ -243,6 +252,8 @@ def resolve(url_or_path: str) -> tuple[Any, str]:
         file_system, path = fsspec.core.url_to_fs(url_or_path)
     except (ValueError, ImportError) as error:
         raise BadInput(f"{url_or_path}: this kind of URL cannot be opened ({error})") from error
+    # What a driver has listed before may not be so any more: other workers write here.
+    file_system.invalidate_cache()
     return file_system, cast("str", path)
 
 

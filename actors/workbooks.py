@@ -90,7 +90,7 @@ def open_workbook(path: Path) -> Iterator[Any]:
 
 
 def pick_sheet(book: Any, name: str | None) -> Any:
-    """The sheet of that name, or the first that has cells (not a chart).
+    """The sheet of that name, or the first that is shown and has cells (not a chart).
 
     Raises:
         BadInput: there is none.
@@ -102,7 +102,11 @@ def pick_sheet(book: Any, name: str | None) -> Any:
         )
     if not sheets:
         raise BadInput("the workbook has no sheet with cells")
-    return sheets[name] if name is not None else next(iter(sheets.values()))
+    if name is not None:
+        return sheets[name]
+    shown = [sheet for sheet in sheets.values() if sheet.sheet_state == "visible"]
+    # Lists for the choices of cells are often kept in a hidden one.
+    return next(iter([*shown, *sheets.values()]))
 
 
 def claimed_rows(sheet: Any) -> int:

@@ -11,6 +11,8 @@ from falcon.asgi import Request
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
 
+from actors.inputs import shortened
+
 from .errors import Refusal
 
 _SHOWN = 300
@@ -86,7 +88,7 @@ def check(data: Any, schema: dict[str, Any], code: str) -> None:
         unknown = [name[:80] for name in error.instance if name not in known]
         message = f"unknown fields: {', '.join(map(repr, unknown[:10]))} (known: {', '.join(known)})"
     else:
-        message = f"{where[:_SHOWN]}: {error.message[:_SHOWN]}"
+        message = f"{where[:_SHOWN]}: {shortened(error.message)}"
     raise Refusal(422, code, message)
 
 

@@ -138,7 +138,7 @@ async def _receive_long(
             await _store(off_loop, file.write, chunk)
             chunk = await part.stream.read(CHUNK)
     except BaseException as error:
-        # The file is closed and, where the storage can, not kept.
+        # The file is closed and not kept.
         await off_loop.write(_leave, opening, error)
         raise
     await _store(off_loop, opening.__exit__, None, None, None)

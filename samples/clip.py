@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from actors import ffmpeg
+from actors.scratch import scratch_folder
 from samples.canvas import find_font
 from samples.draw import SANS_BOLD
 
@@ -48,7 +49,7 @@ def main(folder: Path) -> None:
         f"between(t,{second},{second + 0.8})*sin(2*PI*{440 * 2 ** (tone / 12):.2f}*t)"
         for second, tone in enumerate(SCALE)
     )
-    with ffmpeg.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         for number in range(RATE * SECONDS):
             frame(number).save(scratch / f"{number:04d}.png")
         ffmpeg.run(

@@ -43,7 +43,7 @@ def preprocess(document: dict[str, Any]) -> dict[str, Any]:
         ``without_words``, ``skipped``.
 
     Raises:
-        BadInput: the input does not fit, or has no two texts with words.
+        BadInput: the input does not fit, or has no two different texts with words.
     """
     from .options import check_input  # noqa: PLC0415
     from .reading import inline_records, open_records  # noqa: PLC0415
@@ -57,18 +57,22 @@ def preprocess(document: dict[str, Any]) -> dict[str, Any]:
         with local_copy(document["file_path"]) as path, open_records(path, options) as records:
             counts, problems = _clean(records, stems)
     folder = current_stage().folder
-    without = 0
+    without = different = 0
     with folder.open(WORDS, "wb") as file:
         for number, record in enumerate(contents.texts(folder), start=1):
             words = stems.words(raw_words(record["text"]))
             without += not words
+            different += bool(words) and record["duplicate_of"] is None
             file.write(" ".join(words).encode() + b"\n")
             if number % 200 == 0:
                 _report(60 + 40 * number / counts["texts"], "토큰화", done=number)
-    if counts["texts"] - without < 2:
-        raise BadInput(
-            f"{counts['texts']} texts were found, {without} of them without words: two with words are needed"
-        )
+    if different < 2:
+        found = f"{counts['texts']} texts were found"
+        if counts["texts"]:
+            found += f", {without} of them without words and {counts['duplicates']} repeats"
+        elif problems:
+            found += f" (row {problems[0]['row']}: {problems[0]['problem']})"
+        raise BadInput(f"{found}: two different ones with words are needed")
     progress(100, texts=counts["texts"], skipped=counts["skipped"])
     return {
         "options": document.get("options") or {},

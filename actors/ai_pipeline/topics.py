@@ -72,7 +72,9 @@ class LatentSpace:
     def __init__(self, features: Any, learnt_from: np.ndarray, dimensions: int) -> None:
         most = min(features.shape[1], len(learnt_from)) - 1
         self._svd = TruncatedSVD(max(1, min(dimensions, most)), random_state=SEED)
-        self._svd.fit(features[learnt_from])
+        # Where all texts hold the same words, the share that it explains, which is not used, is 0 / 0.
+        with np.errstate(invalid="ignore"):
+            self._svd.fit(features[learnt_from])
 
     def place(self, features: Any, dimensions: int | None = None) -> np.ndarray:
         """Texts as unit vectors of the first ``dimensions``; zeros stay zeros."""

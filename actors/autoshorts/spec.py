@@ -138,9 +138,12 @@ def run_id(data: Any) -> str:
 
 
 def _from_file(data: dict[str, Any]) -> dict[str, Any]:
-    path, options = data["file_path"], data.get("options") or {}
-    if not isinstance(path, str) or not isinstance(options, dict):
-        raise BadInput("file_path: expected a path or a storage URL, and options an object")
+    path, options, own = data["file_path"], data.get("options") or {}, data.get("spec") or {}
+    if not isinstance(path, str) or not path:
+        raise BadInput(f"file_path: read {path!r:.80}, expected a path or a storage URL")
+    for field, value in (("options", options), ("spec", own)):
+        if not isinstance(value, dict):
+            raise BadInput(f"{field}: read {value!r:.80}, expected an object")
     with local_copy(path) as copy:
         if copy.stat().st_size > FILE_BYTES:
             raise BadInput(f"{path}: a prompt's file has at most {FILE_BYTES} bytes")
@@ -149,15 +152,15 @@ def _from_file(data: dict[str, Any]) -> dict[str, Any]:
         except UnicodeDecodeError:
             raise BadInput(f"{path}: no text in UTF-8") from None
     if not text.lstrip().startswith("{"):
-        return {"prompt": text.strip(), "spec": {**options, **(data.get("spec") or {})}}
+        return {"prompt": text.strip(), "spec": {**options, **own}}
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: neither a prompt nor JSON ({error})") from None
     spec = found.get("spec") or {}
     if not isinstance(spec, dict):
         raise BadInput(f"{path}: spec: read {spec!r:.80}, expected an object")
-    return {"prompt": found.get("prompt"), "spec": {**options, **spec, **(data.get("spec") or {})}}
+    return {"prompt": found.get("prompt"), "spec": {**options, **spec, **own}}
 
 
 def _number(field: str, value: Any, low: float, high: float, *, whole: bool = False) -> float:

@@ -130,7 +130,7 @@ def voice(document: dict[str, Any]) -> dict[str, Any]:
     Raises:
         StageError: a narration cannot be spoken.
     """
-    from actors.ffmpeg import scratch_folder  # noqa: PLC0415
+    from actors.scratch import scratch_folder  # noqa: PLC0415
 
     from .rendering import LEAD_IN, LEAD_OUT  # noqa: PLC0415
     from .voice import speaking  # noqa: PLC0415
@@ -160,7 +160,7 @@ def rendering_stage(assets: list[dict[str, Any]]) -> dict[str, Any]:
     Raises:
         FfmpegError: ffmpeg has failed.
     """
-    from actors.ffmpeg import scratch_folder  # noqa: PLC0415
+    from actors.scratch import scratch_folder  # noqa: PLC0415
 
     from .rendering import render  # noqa: PLC0415
 

@@ -114,6 +114,8 @@ def given_columns(wanted: Sequence[dict[str, Any]], headings: Sequence[str]) -> 
         if place < 0 and entry.get("required"):
             missing.append(name)
         least, most = (_bound(f"{where}.{side}", entry.get(side), kind) for side in ("min", "max"))
+        if least is not None and most is not None and least > most:
+            raise BadInput(f"{where}.min: read {least!r}, expected no more than max, {most!r}")
         column = Column(
             place,
             name,
@@ -123,7 +125,7 @@ def given_columns(wanted: Sequence[dict[str, Any]], headings: Sequence[str]) -> 
             bool(entry.get("unique")),
             least,
             most,
-            entry.get("choices"),
+            _choices(f"{where}.choices", entry.get("choices"), kind),
         )
         if any(column.field == other.field or column.name == other.name for other in columns):
             raise BadInput(f"{where}: {name!r} is named twice")
@@ -168,6 +170,8 @@ def read_headings(row: Sequence[Any]) -> list[str]:
 
 
 def _fits(cells: list[Any], kind: str) -> bool:
+    if kind == "boolean" and any(str(cell).strip() in ("0", "1") for cell in cells):
+        return False  # a count that happens to be one
     good = 0
     for cell in cells:
         try:
@@ -189,6 +193,21 @@ def _bound(where: str, value: Any, kind: str) -> Any:
     if kind not in ("integer", "number", "text") or isinstance(value, str):
         raise BadInput(f"{where}: read {value!r}, expected a number, of a column of numbers, dates or texts")
     return value
+
+
+def _choices(where: str, values: list[Any] | None, kind: str) -> list[Any] | None:
+    """The values as a record has them, so that what a cell is read as can be among them."""
+    if values is None:
+        return None
+    found = []
+    for value in values:
+        if not isinstance(value, (str, int, float)):
+            raise BadInput(f"{where}: read {str(value)[:80]!r}, expected texts, numbers, or true and false")
+        try:
+            found.append(read_value(value, kind))
+        except BadValue as error:
+            raise BadInput(f"{where}: read {str(value)[:80]!r}, {error}") from None
+    return found
 
 
 def _list(headings: Sequence[str]) -> str:

@@ -89,7 +89,8 @@ def check_rows(document: dict[str, Any]) -> dict[str, Any]:
 
     checker = Checker([Column(**column) for column in document["columns"]])
     by_column: Counter[str] = Counter()
-    rows = good = 0
+    rows = good = beyond = 0
+    headed = {place for place, heading in enumerate(document["headings"]) if heading}
     folder = current_stage().folder
     with (
         local_copy(document["file_path"]) as path,
@@ -103,6 +104,7 @@ def check_rows(document: dict[str, Any]) -> dict[str, Any]:
             if number <= document["header_row"]:
                 continue
             rows += 1
+            beyond += any(place not in headed and cell not in (None, "") for place, cell in enumerate(row))
             record, errors = checker.check(number, row)
             if errors:
                 by_column.update(error.name for error in errors)
@@ -121,6 +123,11 @@ def check_rows(document: dict[str, Any]) -> dict[str, Any]:
     warnings = list(document["warnings"])
     if rows - good > MOST_REPORTED:
         warnings.append(f"of {rows - good} bad rows, the first {MOST_REPORTED} are told")
+    if beyond:
+        warnings.append(
+            f"{beyond} rows have cells below no heading, which are left out: are the headings in row "
+            f"{document['header_row']}? options.header_row names another"
+        )
     if not rows:
         warnings.append("the sheet has no rows below its headings")
     return {

@@ -22,6 +22,8 @@ _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w](?:[\w-]{0,61}[\w])?\
 _PHONE = re.compile(r"(?:\+\d{1,3}[ -]?)?\(?\d{1,4}\)?(?:[ .-]?\d{2,4}){1,4}")
 #: Numbers that JSON readers of every kind take whole.
 _LARGEST = 2**53
+#: Characters of a number that is written as text; more than 308 digits are beyond all numbers.
+_LONGEST_NUMBER = 300
 
 
 class BadValue(ValueError):
@@ -55,7 +57,7 @@ def _number(value: Any) -> float | int:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise BadValue("expected a number")
     if isinstance(value, str):
-        if not _NUMBER.fullmatch(value):
+        if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
             raise BadValue("expected a number")
         plain = value.replace(",", "")
         value = float(plain) if "." in plain else int(plain)

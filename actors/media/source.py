@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from actors import ffmpeg
+from actors.scratch import scratch_folder
 from callboard.errors import BadInput
 
 #: Containers that are read. A playlist is none of them: it would name other files, and addresses.
@@ -135,7 +136,7 @@ def _seconds_of(
             report(min(1.0, seconds / clock))
 
     mapped = [*input_of, "-map", f"0:{stream}"]
-    with ffmpeg.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         packets = scratch / "packets"
         ffmpeg.run([*mapped, "-c", "copy", "-f", "framecrc", str(packets)], report=show, check=False)
         seconds = _last_end(packets)

@@ -7,6 +7,7 @@ when it is whole, its playlist last; the playlist that names them all is there o
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from actors import ffmpeg
 from actors.inputs import file_and_options
 from actors.progress import current_stage, progress
+from actors.scratch import scratch_folder
 from actors.storage import Folder, local_copy
 from actors.workflow import stage
 from callboard.errors import BadInput, StageError
@@ -76,7 +78,7 @@ def encode_stage(document: dict[str, Any]) -> dict[str, Any]:
         for index, rendition in enumerate(renditions):
             kept = _kept(hls, rendition)
             if kept is None:
-                with ffmpeg.scratch_folder() as scratch:
+                with scratch_folder() as scratch:
                     kept = encode(
                         path,
                         source,
@@ -176,6 +178,8 @@ def _reporter(source: Source, renditions: list[Rendition], index: int) -> Callab
 def _store(hls: Folder, encoded: Encoded, scratch: Path) -> None:
     """Store a rendition: what it measures, then its segments, and last the playlist that makes it whole."""
     name = encoded.rendition.name
+    # Storages tell players a file's type by its name; many systems know this one as another kind of file.
+    mimetypes.add_type("video/mp2t", ".ts")
     listed = read_playlist((scratch / PLAYLIST).read_text("utf-8"))
     hls.write_json(f"{name}/encoded.json", encoded.to_json())
     for part in [*listed.names, PLAYLIST]:
@@ -223,7 +227,7 @@ def _check_segments(hls: Folder, encoded: Encoded) -> Segments:
 
 def _poster(path: Path, source: Source, size: Rendition) -> bytes:
     """A JPEG of the video: of a tenth of it in, which is seldom black as the beginning is."""
-    with ffmpeg.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         target = scratch / POSTER
         for moment in (source.seconds / 10, 0.0):
             ffmpeg.run(

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
 from house import House
 from mail_server import MailServer, mail_server
 from messaging_posts import SENDER, many
@@ -26,15 +27,23 @@ def is_sending(house: House, chain_id: str, mails: MailServer, arrived: int) -> 
     return len(mails.mails) >= arrived and sender_of(house, chain_id) > 0
 
 
-def house_of(mails: MailServer, redis: RedisServer, database_url: str, folder: Path) -> House:
-    url = f"smtp://127.0.0.1:{mails.port}"
-    return House(redis, database_url, folder, "troupe", SMTP_URL=url, SMTP_FROM=SENDER, LEASE_TTL="3")
+def house_of(
+    mails: MailServer, redis: RedisServer, database_url: str, folder: Path, **environment: str
+) -> House:
+    environment |= {"SMTP_URL": f"smtp://127.0.0.1:{mails.port}", "SMTP_FROM": SENDER, "LEASE_TTL": "3"}
+    return House(redis, database_url, folder, "troupe", **environment)
 
 
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_a_killed_worker_repeats_at_most_the_message_that_was_under_way(
-    private_redis: RedisServer, postgres_url: str, tmp_path: Path
+    request: pytest.FixtureRequest,
+    private_redis: RedisServer,
+    postgres_url: str,
+    tmp_path: Path,
+    broker: str,
 ) -> None:
-    with mail_server() as mails, house_of(mails, private_redis, postgres_url, tmp_path) as house:
+    rabbit = {"BROKER_URL": request.getfixturevalue("rabbit_url")} if broker == "rabbitmq" else {}
+    with mail_server() as mails, house_of(mails, private_redis, postgres_url, tmp_path, **rabbit) as house:
         mails.seconds = 0.03
         options = {"subject": "Hello {name}", "text": "at {hour}"}
         chain_id = house.start("messaging_workflow", messages=many(80), options=options)

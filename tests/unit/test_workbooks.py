@@ -127,3 +127,14 @@ def test_an_archive_of_something_else(tmp_path: Path) -> None:
         archive.writestr("[Content_Types].xml", "<x/>")
     with pytest.raises(BadInput, match="an archive of something else"):
         read(tmp_path / "a")
+
+
+def test_the_first_sheet_that_is_shown_is_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["a list of choices"])
+    book.active.sheet_state = "hidden"
+    book.create_sheet("orders").append(["an order"])
+    book.save(tmp_path / "a")
+    assert read(tmp_path / "a") == [(1, ("an order",))]
+    with open_workbook(tmp_path / "a") as opened:
+        assert list(rows_of(pick_sheet(opened, "Sheet"))) == [(1, ("a list of choices",))]

@@ -126,8 +126,15 @@ def test_texts_in_the_input_and_a_number_of_topics(workflow: Workflow, work: Wor
     ("document", "said"),
     [
         ({"file_path": "/nowhere/a.csv"}, "no such file"),
-        ({"texts": ["one"]}, "two with words are needed"),
-        ({"texts": ["", " "]}, "two with words are needed"),
+        ({"texts": ["one"]}, "0 repeats: two different ones with words are needed"),
+        (
+            {"texts": ["", " "]},
+            "0 texts were found (row 1: no text): two different ones with words are needed",
+        ),
+        ({"texts": ["bank loan"] * 5}, "5 texts were found, 0 of them without words and 4 repeats"),
+        ({"texts": ["😀😀", "🎉"]}, "nothing is left of it but markup, links and signs"),
+        ({"texts": [{"text": {"a": 1}}, "b"]}, "1 texts were found, "),
+        ({"file_path": "/" + "x" * 5000}, "no such file (File name too long)"),
         ({"file_path": ENGLISH, "options": {"task": "classes"}}, "classes need two labels"),
         ({"file_path": ENGLISH, "options": {"text_column": "본문"}}, "the file has the columns id, comment"),
         ({"text": 1}, "the input needs file_path or texts"),
@@ -146,6 +153,15 @@ def test_bad_input_fails_once_with_one_clear_error(
     task = workflow.application.board.task(chain_id, live.state["current"], 0)
     assert task is not None
     assert not task.get("retries")
+
+
+def test_texts_of_the_same_words_are_one_topic(workflow: Workflow, work: Work) -> None:
+    """They differ, but not in a word: there is nothing to tell them apart by."""
+    work(workflow.application)
+    texts = [f"bank loan{'!' * number}" for number in range(3)] + ["loan bank", "The bank, the loan"]
+    _, result = run(workflow, {"texts": texts})
+    assert [group["texts"] for group in result["topics"]] == [5]
+    assert result["duplicates"] < 4
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3, 4])

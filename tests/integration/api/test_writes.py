@@ -83,6 +83,7 @@ def test_an_idempotency_key_starts_once(api: Api) -> None:
         ({}, 422, "body_invalid", "'workflow' is a required property"),
         ({"workflow": "play", "inptu": {}, "x": 1}, 422, "body_invalid", "unknown fields: 'inptu', 'x'"),
         ({"workflow": 5}, 422, "body_invalid", "workflow: 5 is not of type 'string'"),
+        ({"workflow": "x" * 9000}, 422, "body_invalid", "xx' is too long"),
         ({"workflow": "play", "chain_id": "../x"}, 422, "body_invalid", "chain_id"),
         ([], 422, "body_invalid", "the whole: [] is not of type 'object'"),
         ({"workflow": "strict", "input": {}}, 422, "input_invalid", "'file_path' is a required property"),

@@ -114,6 +114,23 @@ def test_many_rows_with_progress_in_between(workflow: Workflow, work: Work, tmp_
     check_outputs(final_result(application, chain_id), mistakes, 6000)
 
 
+def test_cells_below_no_heading_are_told_of(workflow: Workflow, work: Work, tmp_path: Path) -> None:
+    """As below a title, which takes the place of the headings."""
+    book = openpyxl.Workbook()
+    for row in (["주문 목록"], ["번호", "수량"], [1, 2], [3, 4]):
+        book.active.append(row)
+    book.active.merge_cells("A1:B1")
+    book.save(tmp_path / "titled.xlsx")
+    work(workflow.application)
+    _, result = run(workflow, {"file_path": str(tmp_path / "titled.xlsx")})
+    assert result["warnings"] == [
+        "3 rows have cells below no heading, which are left out: are the headings in row 1? "
+        "options.header_row names another"
+    ]
+    _, result = run(workflow, {"file_path": str(tmp_path / "titled.xlsx"), "options": {"header_row": 2}})
+    assert (result["warnings"], result["good"]) == ([], 2)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -16,7 +16,8 @@ import psutil
 import pytest
 from waiting import wait_until
 
-from actors import ffmpeg
+from actors import ffmpeg, scratch
+from actors.scratch import scratch_folder
 from middleware.run import RunLost
 
 # Paced by the clock, so that it runs for ten minutes on any machine.
@@ -117,8 +118,9 @@ def test_an_interrupted_stage_ends_it() -> None:
 
 def test_it_does_not_outlive_a_worker_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = (
-        "import sys; from actors import ffmpeg\n"
-        "with ffmpeg.scratch_folder() as folder:\n"
+        "from actors import ffmpeg\n"
+        "from actors.scratch import scratch_folder\n"
+        "with scratch_folder() as folder:\n"
         "    print(folder, flush=True)\n"
         f"    ffmpeg.run({ENDLESS!r})\n"
     )
@@ -134,8 +136,8 @@ def test_it_does_not_outlive_a_worker_that_is_killed(tmp_path: Path, monkeypatch
     # What it left is nobody's: the next one on this machine clears it away.
     assert (folder / ".lock").exists()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(ffmpeg, "SCRATCH_AGE", 0)
-    with ffmpeg.scratch_folder() as own, ffmpeg.scratch_folder() as other:
+    monkeypatch.setattr(scratch, "SCRATCH_AGE", 0)
+    with scratch_folder() as own, scratch_folder() as other:
         assert not folder.exists()
         assert own.is_dir()
         assert other.is_dir()

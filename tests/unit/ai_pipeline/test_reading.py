@@ -132,6 +132,7 @@ def test_texts_of_the_input_itself() -> None:
         ({"file_path": "a", "options": {"topics": 1}}, "options.topics: 1 is less than the minimum of 2"),
         ({"file_path": "a", "options": {"task": "guess"}}, "options.task"),
         ({"file_path": "a", "options": {"colour": 1}}, "'colour' was unexpected"),
+        ({"file_path": "a", "options": {"sheet": "x" * 9000}}, "^options.sheet: 'xx.{,300}xx' is too long$"),
     ],
 )
 def test_inputs_that_do_not_fit(document: Any, said: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import uuid4
 
+import fsspec
 import pytest
 
 from actors.storage import Storage, local_copy, read_json
@@ -105,3 +106,55 @@ def test_building_a_storage_touches_nothing(tmp_path: Path) -> None:
     Storage(f"file://{tmp_path}/none").folder("chain-1").url_of("x")
     Storage("s3://no-such-bucket/x").folder("chain-1").url_of("x")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where files of a remote storage are on this machine."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
+
+
+def test_an_interrupted_write_to_a_storage_leaves_the_old_file(bucket: str, scratch: Path) -> None:
+    folder = Storage(bucket).folder("chain-1")
+
+    def fail(name: str) -> None:
+        with folder.open(name, "wb") as file:
+            file.write(b"half of the n")
+            raise RuntimeError
+
+    url = folder.write_bytes("data", b"old")
+    for name in ("data", "new"):
+        with pytest.raises(RuntimeError):
+            fail(name)
+    with local_copy(url) as path:
+        assert (path.name, path.read_bytes()) == ("data", b"old")
+    assert folder.sizes() == {"data": 3}
+    assert list(scratch.iterdir()) == []
+
+
+def test_what_another_worker_has_written_since_is_seen(bucket: str) -> None:
+    """Drivers keep what they have listed; a worker that has looked before reads what is there now."""
+    folder = Storage(bucket).folder("chain-1")
+    folder.write_json("words.json", [1])
+    assert list(folder.sizes()) == ["words.json"]
+    other = fsspec.filesystem("s3", skip_instance_cache=True)
+    place = folder.url.removeprefix("s3://")
+    other.pipe_file(f"{place}/words.json", b"[1, 2, 3]")
+    other.pipe_file(f"{place}/more.json", b"[4]")
+    assert read_json(folder.url_of("words.json")) == [1, 2, 3]
+    assert read_json(folder.url_of("more.json")) == [4]
+    assert list(folder.sizes()) == ["more.json", "words.json"]
+    other.pipe_file(f"{place}/late.json", b"[5]")
+    folder.remove()
+    other.invalidate_cache()
+    assert other.find(place) == []
+
+
+def test_a_storage_is_told_what_a_file_holds(bucket: str) -> None:
+    """By it a browser plays a playlist straight from the storage."""
+    folder = Storage(bucket).folder("chain-1")
+    folder.write_bytes("hls/master.m3u8", b"#EXTM3U\n")
+    told = fsspec.filesystem("s3").info(folder.url_of("hls/master.m3u8"))["ContentType"]
+    assert told == "application/vnd.apple.mpegurl"

@@ -55,6 +55,9 @@ def test_values(kind: str, cell: Any, value: Any) -> None:
         ("integer", True, "number"),
         ("integer", "12a", "number"),
         ("integer", "9" * 30, "whole number"),
+        ("integer", "9" * 400, "number"),
+        ("integer", "9" * 5000, "number"),
+        ("number", "9" * 32_767, "number"),
         ("number", "1,23", "number"),
         ("number", float("inf"), "number"),
         ("number", "1" + "0" * 400 + ".0", "number"),
@@ -107,6 +110,33 @@ def test_rules() -> None:
     assert errors[0].problem == "less than 2 characters"
 
 
+def test_a_bound_is_a_whole_day() -> None:
+    column = {"name": "날", "type": "date", "min": "2025-01-30", "max": "2025-01-31"}
+    checker = Checker(given_columns([column], ["날"]))
+    for hour in (0, 9, 23):
+        assert checker.check(2, (datetime(2025, 1, 31, hour, 30),))[1] == []
+    assert checker.check(2, (datetime(2025, 1, 29, 23, 59),))[1][0].problem == "less than 2025-01-30"
+    assert checker.check(2, (datetime(2025, 2, 1, 0, 1),))[1][0].problem == "more than 2025-01-31"
+
+
+def test_choices_are_read_as_cells_are() -> None:
+    wanted = [
+        {"name": "수", "type": "integer", "choices": ["1", 2.0]},
+        {"name": "날", "type": "date", "choices": ["2025. 1. 31."]},
+    ]
+    checker = Checker(given_columns(wanted, ["수", "날"]))
+    for row in ((1, "2025-01-31"), ("2", date(2025, 1, 31))):
+        assert checker.check(2, row)[1] == []
+    assert checker.check(2, (3, None))[1][0].problem == "expected one of 1, 2"
+
+
+def test_a_column_of_ones_is_no_column_of_answers() -> None:
+    rows = [(1, "1", "예", True)] * 3
+    assert [column.type for column in told_columns(["수량", "개", "회원", "동의"], rows)] == [
+        *("integer", "integer", "boolean", "boolean")
+    ]
+
+
 def test_every_mistake_of_a_generated_workbook_is_found_and_nothing_else() -> None:
     columns = given_columns(COLUMNS, HEADINGS)
     checker = Checker(columns)
@@ -137,6 +167,9 @@ def test_columns_are_told_from_the_rows() -> None:
         ([{"name": "이름", "type": "date", "min": 3}], r"options.columns\[0\].min: read 3, expected a date"),
         ([{"name": "이름", "type": "number", "max": "9"}], r"options.columns\[0\].max: read '9'"),
         ([{"name": "이름", "type": "email", "max": 9}], r"options.columns\[0\].max: read 9"),
+        ([{"name": "이름", "min": 5, "max": 1}], r"options.columns\[0\].min: read 5, expected no more than"),
+        ([{"name": "이름", "type": "integer", "choices": ["가"]}], r"choices: read '가', expected a number"),
+        ([{"name": "이름", "choices": [{}]}], r"options.columns\[0\].choices: read '{}', expected texts"),
     ],
 )
 def test_columns_that_cannot_be(wanted: list[dict[str, Any]], said: str) -> None:
