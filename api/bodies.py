@@ -130,7 +130,7 @@ async def _read(req: Request, limit: int) -> bytes:
         if size > limit:
             raise _too_large(limit)
     if size < (req.content_length or 0):
-        # The client has gone. What is left could pass for the empty body of another request.
+        # The client has gone, and what came may be JSON as it stands.
         raise Refusal(400, "body_invalid", f"the body ends after {size} of {req.content_length} bytes")
     return b"".join(parts)
 
