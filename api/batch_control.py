@@ -9,6 +9,7 @@ from falcon.asgi import Request, Response
 
 from actors.batches.retry import retry_failed
 from actors.batches.revoke import revoke_batch
+from db.values import clean_text
 
 from . import schemas
 from .auth import Role
@@ -70,7 +71,7 @@ class RevokeBatch:
         receipt = await house.change(
             revoke_batch,
             known_batch_id(batch_id),
-            body.get("reason", "revoked"),
+            clean_text(body.get("reason", "revoked")),
             application=house.application,
         )
         resp.status = 202

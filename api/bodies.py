@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import falcon
 from falcon.asgi import Request
@@ -15,14 +17,31 @@ from actors.inputs import shortened
 
 from .errors import Refusal
 
+T = TypeVar("T")
+
 _SHOWN = 300
+#: Seconds within which the next piece of a body, 64 KB or more, has to be there.
+PATIENCE = 60.0
+
+
+async def in_time(piece: Awaitable[T]) -> T:
+    """The next piece of a body.
+
+    Raises:
+        Refusal: 408 where it does not come.
+    """
+    try:
+        return await asyncio.wait_for(piece, PATIENCE)
+    except asyncio.TimeoutError:
+        detail = f"nothing more of the body came for {PATIENCE:g} seconds"
+        raise Refusal(408, "too_slow", detail, headers={"Connection": "close"}) from None
 
 
 async def read_json(req: Request, limit: int, schema: dict[str, Any]) -> dict[str, Any]:
     """The body as a JSON object that fits ``schema``; an empty body is an empty object.
 
     Raises:
-        Refusal: 413, 415 or 422, or 400 where it is not JSON.
+        Refusal: 408, 413, 415 or 422, or 400 where it is cut off or not JSON.
     """
     return parse_body(await read_body(req, limit), schema)
 
@@ -31,7 +50,7 @@ async def read_body(req: Request, limit: int) -> bytes:
     """The body, of the content type JSON unless it is empty.
 
     Raises:
-        Refusal: 413 or 415.
+        Refusal: 408, 413 or 415, or 400 where it is cut off.
     """
     body = await _read(req, limit)
     if body and not is_json(req.content_type):
@@ -107,11 +126,14 @@ async def _read(req: Request, limit: int) -> bytes:
         raise _too_large(limit)
     # One more tells whether there is more; a length that is not announced may be anything.
     parts, size = [], 0
-    while chunk := await req.stream.read(min(limit + 1 - size, 1 << 16)):
+    while chunk := await in_time(req.stream.read(min(limit + 1 - size, 1 << 16))):
         parts.append(chunk)
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+    if size < (req.content_length or 0):
+        # The client has gone, and what came may be JSON as it stands.
+        raise Refusal(400, "body_invalid", f"the body ends after {size} of {req.content_length} bytes")
     return b"".join(parts)
 
 

@@ -39,6 +39,8 @@ logger = logging.getLogger("callboard.api")
 
 #: Seconds after which a client may try again when a server of ours does not answer.
 RETRY_AFTER = 5
+#: Characters of a path or a detail that the log shows.
+LONGEST_IN_LOG = 1000
 _UNAVAILABLE = (
     LedgerUnavailable,
     BoardUnavailable,
@@ -144,7 +146,18 @@ def _of_http_error(error: falcon.HTTPError) -> Refusal:
     code = _BY_STATUS.get(status, "bad_request" if status < 500 else "internal_error")
     headers = error.headers or {}
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return Refusal(status, code, error.description or error.title or code, headers=dict(pairs))
+    given = dict(pairs)
+    detail = error.description
+    if status == 404:
+        detail = detail or "there is no such path: /openapi.json names those that there are"
+    elif status == 405:
+        detail = detail or f"this path takes {given.get('Allow', 'other methods')}"
+    return Refusal(status, code, detail or error.title or code, headers=given)
+
+
+def _in_log(text: str) -> str:
+    """Text of a request on one line of the log, whatever is in it."""
+    return repr(text[:LONGEST_IN_LOG])[1:-1]
 
 
 def envelope(request: falcon.Request, refusal: Refusal) -> bytes:
@@ -177,7 +190,7 @@ async def handle(
             logging.WARNING if refusal.status == 503 else logging.ERROR,
             "%s %s [%s]: %s: %s",
             request.method,
-            request.path,
+            _in_log(request.path),
             request_id(request),
             type(error).__name__,
             error,
@@ -187,10 +200,10 @@ async def handle(
         logger.info(
             "%s %s [%s]: %s %s",
             request.method,
-            request.path,
+            _in_log(request.path),
             request_id(request),
             refusal.status,
-            refusal.detail,
+            _in_log(refusal.detail),
         )
     if response is None:
         if ws is not None and not isinstance(error, WebSocketDisconnected):

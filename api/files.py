@@ -17,6 +17,8 @@ from .house import House, is_chain_id
 from .operations import operation
 
 CHUNK = 1 << 18
+#: Characters of a file's name with its folders, and bytes of each part, as file systems have them.
+LONGEST_NAME, LONGEST_PART = 500, 255
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "txt": "text/plain; charset=utf-8",
@@ -44,9 +46,9 @@ class ChainFile:
 
     @operation(
         "A file of a chain: what its result names, such as download_url",
-        path={"name": {"type": "string", "minLength": 1, "maxLength": 500}},
+        path={"name": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}},
         answers={200: None, 206: None, 404: schemas.ERROR, 416: schemas.ERROR},
-        media="application/octet-stream",
+        media="*/*",
         headers={"Range": "bytes=FIRST-LAST: a part of it"},
     )
     async def on_get(self, req: Request, resp: Response, chain_id: str, name: str) -> None:
@@ -91,11 +93,13 @@ class ChainFile:
 
 
 def _is_name(name: str) -> bool:
-    """Whether it can be a file of a chain: no part of it is hidden or leads elsewhere."""
-    parts = name.split("/")
-    return all(
-        part and not part.startswith(".") and part.isprintable() and "\\" not in part for part in parts
-    )
+    """Whether it can be a file of a chain: no part is hidden, leads elsewhere or is too long for a name."""
+    return len(name) <= LONGEST_NAME and all(_is_part(part) for part in name.split("/"))
+
+
+def _is_part(part: str) -> bool:
+    plain = part and not part.startswith(".") and part.isprintable() and "\\" not in part
+    return bool(plain) and len(part.encode()) <= LONGEST_PART
 
 
 def _part(req: Request, size: int) -> tuple[int, int]:
@@ -104,7 +108,9 @@ def _part(req: Request, size: int) -> tuple[int, int]:
     Raises:
         Refusal: 416.
     """
-    wanted = req.range if req.range_unit == "bytes" else None
+    # What If-Range names cannot be what we have sent: our answers carry no validator.
+    whole = req.range_unit != "bytes" or req.get_header("If-Range") is not None
+    wanted = None if whole else req.range
     if wanted is None or size == 0:
         return 0, size
     first, last = wanted

@@ -69,6 +69,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "body_invalid": ("요청 본문이 올바르지 않습니다", "The request body is not valid"),
     "place_refused": ("이 파일 경로는 사용할 수 없습니다", "This file path may not be used"),
     "file_refused": ("이 파일 형식은 사용할 수 없습니다", "Files of this kind are not taken"),
+    "too_slow": ("요청 본문이 제때 도착하지 않았습니다", "The request's body did not come in time"),
     "too_large": ("요청이 너무 큽니다", "The request is too large"),
     "unauthorized": ("API 키가 필요합니다", "An API key is needed"),
     "forbidden": ("권한이 없습니다", "This is not allowed"),

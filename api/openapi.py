@@ -118,7 +118,7 @@ def _in_headers(found: Operation) -> list[dict[str, Any]]:
 def _responses(found: Operation, *, named: bool) -> dict[str, Any]:
     error = {"$ref": "#/components/schemas/Error"}
     refusals = (400, 401, 403, *((404,) if named else ()), 422, 500, 503)
-    answers: dict[int, Any] = dict.fromkeys(refusals, schemas.ERROR)
+    answers: dict[int, Any] = dict.fromkeys((*refusals, *((408,) if found.body else ())), schemas.ERROR)
     answers |= dict(found.answers)
     responses: dict[str, Any] = {}
     for status in sorted(answers):

@@ -12,6 +12,7 @@ from falcon.asgi import Request, Response
 from actors import control, starting
 from actors.workflow import Workflow
 from callboard.errors import CallboardError, UnknownWorkflow
+from db.values import clean_text
 
 from . import schemas
 from .auth import Role
@@ -162,7 +163,7 @@ class Revoke:
         receipts = await self._house.change(
             control.revoke,
             known_id(chain_id),
-            body.get("reason", "revoked"),
+            clean_text(body.get("reason", "revoked")),
             application=self._house.application,
         )
         resp.status = 202

@@ -78,6 +78,10 @@ class Places:
         if separator and scheme.lower() not in _LOCAL:
             return self._judge_url(value), value
         path = rest if separator else value
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            return "has characters that no place of ours has", ""
         reason = _reason_against(path)
         if reason:
             return reason, ""

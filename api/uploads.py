@@ -16,6 +16,7 @@ from actors.remote_files import unavailable
 from actors.storage import Folder
 from callboard.errors import CallboardError
 
+from .bodies import in_time
 from .errors import Refusal
 from .kinds import NAMES, kind_of, names_of
 from .ledger import OffLoop
@@ -61,15 +62,20 @@ async def receive(req: Request, folder: Folder, limits: Limits, off_loop: OffLoo
     When it is refused half-way, files may be there: remove the folder.
 
     Raises:
-        Refusal: 400, 413 or 422.
+        Refusal: 400, 408, 413 or 422.
         StorageUnavailable: the storage does not answer, or does not let us in.
     """
     if (req.content_length or 0) > limits.total + FIELD_LIMIT:
         raise _too_large(f"an upload has at most {limits.total} bytes")
     received = Received()
     form: Any = await req.get_media()
-    async for part in form:
-        if part.filename is None:
+    parts = aiter(form)
+    while (part := await in_time(anext(parts, None))) is not None:
+        try:
+            is_field = part.filename is None
+        except UnicodeDecodeError:
+            raise Refusal(400, "body_invalid", "the name of a part is not UTF-8") from None
+        if is_field:
             await _receive_field(part, received)
         else:
             await _receive_file(part, received, folder, limits, off_loop)
@@ -82,7 +88,7 @@ async def _receive_field(part: BodyPart, received: Received) -> None:
         raise Refusal(422, "body_invalid", f"the field {name[:80]!r} is there twice")
     if len(received.fields) >= FIELDS:
         raise _too_large(f"a form has at most {FIELDS} fields beside its files")
-    text = await part.stream.read(FIELD_LIMIT + 1)
+    text = await in_time(part.stream.read(FIELD_LIMIT + 1))
     if len(text) > FIELD_LIMIT:
         raise _too_large(f"a field has at most {FIELD_LIMIT} bytes")
     try:
@@ -100,7 +106,7 @@ async def _receive_file(
             f"an upload has at most {limits.files} files (MAX_UPLOAD_FILES); "
             "a batch takes more as JSON, by file_paths or prefix"
         )
-    chunk = await part.stream.read(CHUNK)
+    chunk = await in_time(part.stream.read(CHUNK))
     kind = kind_of(chunk)
     if kind is None:
         raise Refusal(
@@ -109,7 +115,7 @@ async def _receive_file(
             f"file {number} is no {names_of(None)} (or an empty file) by its content",
         )
     name = f"upload-{number}.{kind}"
-    more = await part.stream.read(CHUNK)
+    more = await in_time(part.stream.read(CHUNK))
     if more:
         await _receive_long(part, chunk + more, name, received, folder, limits, off_loop)
     else:
@@ -136,7 +142,7 @@ async def _receive_long(
             size += len(chunk)
             _count(received, len(chunk), size, limits)
             await _store(off_loop, file.write, chunk)
-            chunk = await part.stream.read(CHUNK)
+            chunk = await in_time(part.stream.read(CHUNK))
     except BaseException as error:
         # The file is closed and not kept.
         await off_loop.write(_leave, opening, error)

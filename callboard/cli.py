@@ -170,8 +170,9 @@ def revoke(
 ) -> None:
     """Call a chain off, or by its id a whole batch: what waits will not run, what runs is told to stop."""
     from actors.control import revoke as revoke_chain  # noqa: PLC0415
+    from db.values import clean_text  # noqa: PLC0415
 
-    application = ready_application()
+    application, reason = ready_application(), clean_text(reason)
     try:
         receipts = revoke_chain(chain_id, reason, application=application)
     except UnknownChain as unknown:

@@ -8,12 +8,13 @@ Reading settings opens no connection and starts no server.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from .errors import SettingsError
 
@@ -28,6 +29,10 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ROLES = ("read", "start", "operate")
 #: Characters that an API key or a signing secret has at least.
 SHORTEST_SECRET = 16
+#: Characters of a refused value that are shown.
+_SHOWN = 200
+#: A password, also where a letter in it keeps the URL from being taken apart.
+_PASSWORD = re.compile(r"(://[^:/?#]*:).*@|([?&]password=)[^&]*")
 
 
 @dataclass(frozen=True)
@@ -133,12 +138,12 @@ class Settings:
             SettingsError: a value cannot be used.
         """
         read = _Reader(os.environ if environment is None else environment)
-        home = read.value("CALLBOARD_HOME", _folder, Path.home() / ".callboard")
+        home = read.optional("CALLBOARD_HOME", _path) or _default_home()
         settings = cls(
             home=home,
             database_url=read.value("DATABASE_URL", _database_url, f"sqlite:///{home}/ledger.sqlite3"),
-            redis_url=read.optional("REDIS_URL", _url(REDIS_SCHEMES, "redis://host:6379/0")),
-            broker_url=read.optional("BROKER_URL", _url(BROKER_SCHEMES, "redis://… or amqp://…")),
+            redis_url=read.optional("REDIS_URL", _redis_url(REDIS_SCHEMES, "redis://host:6379/0")),
+            broker_url=read.optional("BROKER_URL", _redis_url(BROKER_SCHEMES, "redis://… or amqp://…")),
             storage_url=read.value("STORAGE_URL", _storage_url, f"file://{home}/storage"),
             namespace=read.value("CALLBOARD_NAMESPACE", _namespace, "callboard"),
             workflows=read.value("WORKFLOWS", _modules, ()),
@@ -155,7 +160,7 @@ class Settings:
             language=read.value("CALLBOARD_LANGUAGE", _one_of(LANGUAGES), "ko"),
             llm_base_url=read.optional("LLM_BASE_URL", _url(("http", "https"), "https://host/v1")),
             llm_model=read.optional("LLM_MODEL", str),
-            llm_api_key=read.optional("LLM_API_KEY", str),
+            llm_api_key=read.optional("LLM_API_KEY", _token, secret=True),
             llm_timeout=read.value("LLM_TIMEOUT", _seconds, 60.0),
             host=read.value("HOST", _host, "127.0.0.1"),
             port=read.value("PORT", _whole(1, 65_535, "a port from 1 to 65535"), 8000),
@@ -207,6 +212,7 @@ class _Reader:
             return parse(text)
         except ValueError as error:
             shown = "***" if secret else without_password(text)
+            shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
             raise SettingsError(name, shown, str(error)) from None
 
     def value(self, name: str, parse: Callable[[str], T], default: T, *, secret: bool = False) -> T:
@@ -216,23 +222,53 @@ class _Reader:
 
 def without_password(text: str) -> str:
     """A URL that can be shown."""
+    return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
+
+
+def _default_home() -> Path:
     try:
-        password = urlsplit(text).password
+        return Path.home() / ".callboard"
+    except RuntimeError:
+        raise SettingsError("CALLBOARD_HOME", "", "a folder, as this user has no home") from None
+
+
+def _parts(text: str) -> SplitResult | None:
+    """A URL's parts; None where it cannot be taken apart, or its port is none."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.port is None or parts.port > 0 else None
     except ValueError:
-        return text
-    return text.replace(f":{password}@", ":***@") if password else text
+        return None
 
 
 def _url(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-            port_fits = parts.port is None or 0 < parts.port < 65536
-        except ValueError:
-            port_fits = False
-        place = port_fits and (parts.path if parts.scheme == "unix" else parts.hostname)
-        if not place or parts.scheme not in schemes:
+        parts = _parts(text)
+        place = parts and (parts.path if parts.scheme == "unix" else parts.hostname)
+        if not parts or not place or parts.scheme not in schemes:
             raise ValueError(f"a URL like {example} ({', '.join(f'{s}://' for s in schemes)})")
+        return text
+
+    return parse
+
+
+def _redis_url(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
+    """URLs of which those of a Redis are one that its client understands, down to the options."""
+    whole = _url(schemes, example)
+
+    def parse(text: str) -> str:
+        parts = urlsplit(whole(text))
+        if parts.scheme not in REDIS_SCHEMES:
+            return text
+        # The client itself takes database 0 for a word in its place.
+        if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
+            raise ValueError("a number as the database, such as redis://host:6379/0")
+        from redis import ConnectionPool, RedisError  # noqa: PLC0415 (only where one is named)
+
+        try:
+            ConnectionPool.from_url(text).make_connection()  # connects to nothing
+        except (ValueError, TypeError, RedisError) as error:
+            raise ValueError(f"options that the Redis client knows ({error})") from None
         return text
 
     return parse
@@ -264,8 +300,8 @@ def _token(text: str) -> str:
 
 
 def _file(text: str) -> Path:
-    path = Path(text).expanduser().resolve()
-    if not path.is_file():
+    path = _path(text)
+    if not os.path.isfile(path):
         raise ValueError("a file that is there")
     return path
 
@@ -273,23 +309,26 @@ def _file(text: str) -> Path:
 def _database_url(text: str) -> str:
     if text.startswith("postgres://"):
         text = "postgresql://" + text.removeprefix("postgres://")
-    parts = urlsplit(text)
-    named = len(parts.path) > 1 and (parts.scheme != "sqlite" or not parts.netloc)
-    if parts.scheme not in DATABASE_SCHEMES or not named:
+    parts = _parts(text)
+    named = parts and len(parts.path) > 1 and (parts.scheme != "sqlite" or not parts.netloc)
+    if not parts or parts.scheme not in DATABASE_SCHEMES or not named:
         raise ValueError("postgresql://user:password@host:5432/name or sqlite:////absolute/path")
     return text
 
 
 def _storage_url(text: str) -> str:
     if "://" not in text:
-        return f"file://{Path(text).expanduser().resolve()}"
+        return f"file://{_path(text)}"
     if not text.partition("://")[0].replace("+", "").isalnum():
         raise ValueError("a folder or an fsspec URL such as file:///data, s3://bucket/folder, memory://")
     return text.rstrip("/") if not text.endswith("://") else text
 
 
-def _folder(text: str) -> Path:
-    return Path(text).expanduser().resolve()
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser().resolve()
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"a path that leads somewhere ({error})") from None
 
 
 def _namespace(text: str) -> str:
@@ -365,8 +404,9 @@ def _yes_or_no(text: str) -> bool:
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(part.rstrip("/") for part in _listed(text))
     for origin in origins:
-        parts = urlsplit(origin)
-        if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path):
+        parts = _parts(origin)
+        page = parts and parts.scheme in ("http", "https") and parts.hostname and not parts.path
+        if origin != "*" and not page:
             raise ValueError("origins such as https://host, with commas between them, or *")
     return origins
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from callboard.errors import SettingsError
-from callboard.settings import Settings
+from callboard.settings import Settings, without_password
 
 HOME = {"CALLBOARD_HOME": "/srv/board"}
 MODEL = {"LLM_MODEL": "small", "SMTP_FROM": "news@example.com"}
@@ -119,13 +119,20 @@ ACCEPTED = [
 ]
 
 REFUSED = [
+    ("CALLBOARD_HOME", "~nobody-of-that-name/board", "a path that leads somewhere"),
     ("DATABASE_URL", "mysql://host/name", "postgresql://user:password@host:5432/name"),
     ("DATABASE_URL", "postgresql://host", "postgresql://user:password@host:5432/name"),
     ("DATABASE_URL", "sqlite://relative.db", "sqlite:////absolute/path"),
+    ("DATABASE_URL", "postgresql://host:99999/name", "postgresql://user:password@host:5432/name"),
+    ("DATABASE_URL", "postgresql://[host/name", "postgresql://user:password@host:5432/name"),
     ("REDIS_URL", "localhost:6379", "a URL like redis://host:6379/0"),
     ("REDIS_URL", "redis://", "a URL like redis://host:6379/0"),
     ("REDIS_URL", "redis://host:70000", "a URL like redis://host:6379/0"),
     ("REDIS_URL", "amqp://host", "redis://, rediss://, unix://"),
+    ("REDIS_URL", "redis://host/shop", "a number as the database"),
+    ("REDIS_URL", "redis://host/0?socket_timeout=soon", "options that the Redis client knows"),
+    ("REDIS_URL", "redis://host/0?colour=red", "options that the Redis client knows"),
+    ("BROKER_URL", "redis://host/shop", "a number as the database"),
     ("BROKER_URL", "kafka://host", "amqp://"),
     ("STORAGE_URL", "s 3://bucket", "a folder or an fsspec URL"),
     ("CALLBOARD_NAMESPACE", "a:b", "letters, digits"),
@@ -142,6 +149,8 @@ REFUSED = [
     ("MAX_WORKER_DEATHS", "0", "a number from 1 to 1000"),
     ("CALLBOARD_LANGUAGE", "de", "ko or en"),
     ("LLM_BASE_URL", "host/v1", "https://host/v1"),
+    ("STORAGE_URL", "~nobody-of-that-name/files", "a path that leads somewhere"),
+    ("INPUT_ROOTS", "~nobody-of-that-name/in", "a path that leads somewhere"),
     ("LLM_TIMEOUT", "soon", "seconds from 0.1 to 3600"),
     ("LLM_TIMEOUT", "nan", "seconds from 0.1 to 3600"),
     ("HOST", "a host", "an address"),
@@ -149,6 +158,8 @@ REFUSED = [
     ("ALLOW_OPEN", "maybe", "1 or 0"),
     ("WEBHOOK_PRIVATE", "maybe", "1 or 0"),
     ("CORS_ORIGINS", "a.example", "origins such as https://host"),
+    ("CORS_ORIGINS", "https://[a.example", "origins such as https://host"),
+    ("CORS_ORIGINS", "https://a.example:99999", "origins such as https://host"),
     ("CORS_ORIGINS", "https://a.example/page", "origins such as https://host"),
     ("MAX_BODY_BYTES", "1", "bytes from 1024"),
     ("MAX_UPLOAD_FILES", "0", "files from 1"),
@@ -159,6 +170,7 @@ REFUSED = [
     ("SMTP_FROM", "news", "an address such as news@example.com"),
     ("SMTP_FROM", "news@example.com, x@y", "an address such as news@example.com"),
     ("SMTP_CA_FILE", "/nowhere.pem", "a file that is there"),
+    ("SMTP_CA_FILE", "~nobody-of-that-name/ca.pem", "a path that leads somewhere"),
     ("SMTP_TIMEOUT", "0", "seconds from 0.1"),
     ("WEBHOOK_URL", "ftp://host", "https://host/path"),
 ]
@@ -207,6 +219,7 @@ def test_every_documented_variable_is_tried() -> None:
         ("API_KEYS", "s3cret-s3cret-s3cret:admin"),
         ("SIGNING_SECRET", "s3cret"),
         ("WEBHOOK_SECRET", "s3cret"),
+        ("LLM_API_KEY", "s3cret-é"),
     ],
 )
 def test_a_secret_is_never_shown(variable: str, text: str) -> None:
@@ -225,6 +238,41 @@ def test_a_password_is_never_shown(variable: str, url: str) -> None:
         Settings.from_environment({variable: url})
     assert "s3cret" not in str(caught.value)
     assert ":***@host" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:s3cr#et@host",
+        "redis://me:s3c/r?et@host",
+        "redis://me:s3c[ret@host",
+        "redis://me:s@cret@host/x",
+    ],
+)
+def test_a_password_that_breaks_its_url_is_not_shown_either(url: str) -> None:
+    for variable in ("DATABASE_URL", "REDIS_URL"):
+        with pytest.raises(SettingsError) as caught:
+            Settings.from_environment({variable: url})
+        assert "redis://me:***@host" in str(caught.value)
+    assert without_password(f"{url}?password=s3cret&db=1") == f"{without_password(url)}?password=***&db=1"
+
+
+def test_an_endless_value_is_cut_short() -> None:
+    for variable in ("PORT", "REDIS_URL", "SMTP_CA_FILE"):
+        with pytest.raises(SettingsError) as caught:
+            Settings.from_environment({variable: "9" * 100_000})
+        assert len(str(caught.value)) < 400
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(SettingsError, match=r"^CALLBOARD_HOME: .*this user has no home"):
+        Settings.from_environment({})
+    assert Settings.from_environment(HOME).home == Path("/srv/board")
 
 
 def test_an_endpoint_needs_a_model() -> None:
