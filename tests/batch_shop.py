@@ -17,14 +17,14 @@ from db.batches.board import LiveBatch
 from db.batches.ledger import read
 from db.models import BatchExecution
 
-GATE_SECONDS = 30
+GATE_SECONDS = 60
 
 
 class Shop:
     """An application with a workflow of two small stages.
 
     A file whose name starts with ``bad`` fails in the first stage, one with ``late`` in the second, as long
-    as it is empty; while ``gate`` is closed the first stage waits, for half a minute at most.
+    as it is empty; while ``gate`` is closed the first stage waits, for a minute at most.
 
     Attributes:
         ran: the files that the first stage has had.

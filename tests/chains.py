@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 from actors.application import Application
 from db.status import ChainSummary
 from db.status_rows import ENDED
 
 
-def ended(application: Application, chain_id: str, timeout: float = 15) -> ChainSummary:
+def ended(application: Application, chain_id: str, timeout: float = PATIENCE) -> ChainSummary:
     """The chain once it has ended on the board."""
 
     def look() -> ChainSummary | None:
@@ -25,7 +25,7 @@ def ended(application: Application, chain_id: str, timeout: float = 15) -> Chain
     return chain
 
 
-def recorded(application: Application, timeout: float = 10) -> None:
+def recorded(application: Application, timeout: float = PATIENCE) -> None:
     """Returns when every event has reached the ledger."""
     events = application.board.keys.events
     wait_until(

@@ -103,7 +103,7 @@ def test_with_redis_away(
             assert (found["source"], found["total_images"]) == ("ledger", 3)
             assert [one["batch_id"] for one in api.get("/pipeline/batch").json()["data"]] == [batch_id]
             assert error_of(api.get("/pipeline/batch/unknown"))["code"] == "batch_not_found"
-            assert time.monotonic() - began < 16
+            assert time.monotonic() - began < 48  # 10 on a machine of its own
         finally:
             private_redis.resume() if how == "pause" else private_redis.start()
 
@@ -158,7 +158,7 @@ def test_a_batch_is_followed_live(api: Api, shop: Shop, work: Work) -> None:
     shop.seconds = 0.02
     batch_id = shop.start([*shop.files(58), *shop.files(2, "bad")], chunk_size=5)
     with connect(f"ws://127.0.0.1:{api.port}/ws/{batch_id}") as socket:
-        first = json.loads(socket.recv(10))
+        first = json.loads(socket.recv(60))
         assert (first["type"], first["state"], first["progress"]) == ("initial_state", "PENDING", 0.0)
         work(api.application)
         told = []
@@ -173,7 +173,7 @@ def test_a_batch_is_followed_live(api: Api, shop: Shop, work: Work) -> None:
     assert {one["state"] for one in told[:-1]} <= {"PENDING", "STARTED"}
     # Who comes later sees how it ended.
     with connect(f"ws://127.0.0.1:{api.port}/ws/{batch_id}") as socket:
-        assert json.loads(socket.recv(10))["state"] == "FAILED"
+        assert json.loads(socket.recv(60))["state"] == "FAILED"
 
 
 def test_a_million_images_are_not_rounded_to_the_end(api: Api) -> None:
@@ -190,7 +190,7 @@ def test_of_a_batch_that_was_pruned_nothing_is_left(api: Api, shop: Shop, work: 
     pruned, kept = (shop.start(shop.files(5, name), chunk_size=2, on_complete="heard") for name in "ab")
     for batch_id in (pruned, kept):
         ended(api, batch_id)
-    wait_until(lambda: len(shop.heard) == 2, 20)
+    wait_until(lambda: len(shop.heard) == 2)
     recorded(application)
     long_ago = utc_now() - timedelta(days=100)
     with session(application.database) as database:
@@ -215,8 +215,8 @@ def test_of_a_batch_that_was_pruned_nothing_is_left(api: Api, shop: Shop, work: 
         assert api.get(f"/pipeline/batch/{kept}{path}").status_code == 200
     # A message that comes late brings nothing back.
     send_chunks(application, pruned, range(3))
-    application.broker.join("callboard", timeout=30_000)
-    wait_until(lambda: client.zscore(keys.batches, pruned) is None, 20)
+    application.broker.join("callboard", timeout=60_000)
+    wait_until(lambda: client.zscore(keys.batches, pruned) is None)
     assert client.exists(keys.batch(pruned), keys.batch_items(pruned)) == 0
     with session(application.database) as database:
         for model in (BatchExecution, BatchChunk, ChainExecution):

@@ -65,7 +65,7 @@ def test_reads_that_nobody_waits_for_never_begin(monkeypatch: pytest.MonkeyPatch
 
         def read(number: int) -> None:
             begun.append(number)
-            gate.wait(30)
+            gate.wait(60)
 
         asked = [off_loop.read(read, number) for number in range(50)]
         ended = await asyncio.gather(*asked, return_exceptions=True)
@@ -108,5 +108,5 @@ def test_the_process_does_so_by_itself(serve: Serve, monkeypatch: pytest.MonkeyP
     api = serve()
     chain_id = api.play().start({})
     assert api.get(f"/api/v1/tasks/ai-pipeline/{chain_id}/tasks").status_code == 200
-    wait_until(lambda: count_entries.cache_info().currsize == 0, 20)
+    wait_until(lambda: count_entries.cache_info().currsize == 0)
     assert api.get(f"/api/v1/tasks/ai-pipeline/{chain_id}/tasks").status_code == 200

@@ -46,7 +46,7 @@ def at_rest(shop: Shop, batch_id: str) -> LiveBatch:
         seen = now
         return live if now == before and live.counts.open else None
 
-    found = wait_until(look, 30, interval=0.5)
+    found = wait_until(look, interval=0.5)
     assert found is not None
     return found
 
@@ -82,7 +82,7 @@ def test_the_size_follows_the_time_of_an_image(
     files = large_files(shop, 203)
     work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
-    wait_until(lambda: len(shop.ran_second) >= 10, 60, interval=0.01)
+    wait_until(lambda: len(shop.ran_second) >= 10, interval=0.01)
     shop.gate.clear()
     before = at_rest(shop, batch_id)
     resize(shop, batch_id)
@@ -105,12 +105,12 @@ def test_redis_is_emptied_between_two_sizes(shop: Shop, work: Work) -> None:
     files = large_files(shop, 150)
     worker = work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
-    wait_until(lambda: len(shop.ran_second) >= 5, 60, interval=0.01)
+    wait_until(lambda: len(shop.ran_second) >= 5, interval=0.01)
     recorded(shop.application)
     shop.application.batches.set_moment(batch_id, "resize", -1)
-    wait_until(lambda: shop.live(batch_id).facts.segments, 30, interval=0.01)
+    wait_until(lambda: shop.live(batch_id).facts.segments, interval=0.01)
     shop.gate.clear()
-    wait_until(lambda: shop.row(batch_id).segments, 30)
+    wait_until(lambda: shop.row(batch_id).segments)
     segments, ran = shop.row(batch_id).segments, len(shop.ran)
     shop.application.board.clients.get().flushdb()
     shop.gate.set()
@@ -136,7 +136,7 @@ def test_what_failed_in_chunks_of_two_sizes_is_retried(shop: Shop, work: Work) -
     files = [bad[0], *files[:60], bad[1], *files[60:], bad[2]]
     work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
-    wait_until(lambda: len(shop.ran_second) >= 10, 60, interval=0.01)
+    wait_until(lambda: len(shop.ran_second) >= 10, interval=0.01)
     recorded(shop.application)
     shop.application.batches.set_moment(batch_id, "resize", -1)
     assert counts(shop.ended(batch_id)) == (97, 3, 0)

@@ -79,7 +79,7 @@ def test_the_status_array_is_the_documented_one_byte_for_byte(application: Appli
     @stage(name="특성 추출")
     def extract(document: Any) -> Any:
         progress(50, substep="벡터화")
-        going_on.wait(10)
+        going_on.wait(60)
         return document
 
     chain_id = Workflow("features", [extract]).start({})
@@ -104,7 +104,7 @@ def test_a_begun_stage_shows_progress_before_its_first_report(application: Appli
 
     @stage
     def quiet(document: Any) -> Any:
-        going_on.wait(10)
+        going_on.wait(60)
 
     chain_id = Workflow("quiet", [quiet]).start({})
     work(application)
@@ -215,7 +215,7 @@ def test_resume_works_after_the_board_has_forgotten_the_chain(application: Appli
 def test_members_of_a_parallel_stage_run_side_by_side_and_arrive_in_order(
     application: Application, work: Work
 ) -> None:
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
 
     def member(number: int) -> Any:
         @stage(name=f"member {number}", actor_name=f"member{number}")
@@ -258,7 +258,7 @@ def test_a_member_that_fails_for_good(application: Application, work: Work, poli
 
     @stage(name="bad", max_retries=0)
     def bad(document: Any) -> Any:
-        begun.wait(10)
+        begun.wait(60)
         raise ValueError("bad luck")
 
     @stage(name="gather", min_backoff=20, max_backoff=20)
@@ -372,10 +372,10 @@ def test_a_revoked_chain_stops_at_the_next_report(application: Application, work
 
     chain_id = Workflow("revocable", [endless, never]).start({})
     work(application)
-    assert running.wait(10)
+    assert running.wait(60)
     (receipt,) = revoke(chain_id, "the customer has left")
     assert receipt.was == "RUNNING"
-    assert stopped.wait(10)
+    assert stopped.wait(60)
     recorded(application)
     check_stores(application, chain_id)
     record = application.ledger.read_chain(chain_id)

@@ -43,13 +43,13 @@ def test_a_revoked_stage_that_never_reports_is_interrupted(application: Applicat
 
     chain_id = Workflow("interrupted", [busy]).start(1)
     work(application, worker_threads=1)
-    assert entered.wait(10)
+    assert entered.wait(60)
     next_one.send()
     receipt = revoke(chain_id, application=application)
     assert [(one.stage, one.member, one.was, one.outcome) for one in receipt] == [
         (1, 0, "STARTED", "told to stop")
     ]
-    assert left.wait(10)
+    assert left.wait(60)
     wait_until(lambda: after)
     assert ended(application, chain_id).status == "REVOKED"
     recorded(application)
@@ -77,7 +77,7 @@ def test_a_revoked_run_is_neither_a_failure_nor_a_success_to_other_middleware(
     def body(document: Any) -> Any:
         entered.set()
         if leaving == "at its report":
-            may_report.wait(10)
+            may_report.wait(60)
             progress(50)
         try:
             for _ in range(1000):
@@ -90,7 +90,7 @@ def test_a_revoked_run_is_neither_a_failure_nor_a_success_to_other_middleware(
     application.broker.add_middleware(Pager(), before=Retries)
     chain_id = Workflow("paged", [body]).start(1)
     work(application)
-    assert entered.wait(10)
+    assert entered.wait(60)
     revoke(chain_id, application=application)
     may_report.set()
     wait_until(lambda: told)
@@ -114,7 +114,7 @@ def test_a_stage_that_cannot_be_interrupted_is_fenced(application: Application, 
 
     chain_id = Workflow("stubborn", [stubborn]).start(1)
     work(application)
-    assert entered.wait(10)
+    assert entered.wait(60)
     revoke(chain_id, application=application)
     wait_until(lambda: swallowed)
     gate.set()
@@ -167,7 +167,7 @@ def test_a_chain_resumed_while_its_revoked_run_is_still_leaving(build_applicatio
 
     chain_id = Workflow("leaving", [body]).start(1)
     worker = work(application, worker_threads=1)
-    assert entered.wait(10)
+    assert entered.wait(60)
     revoke(chain_id, application=application)
     # No thread is free, so that its message still waits when the first run lets its own go.
     resume(chain_id, application=application)
@@ -184,7 +184,7 @@ def test_a_shutdown_gives_back_what_does_not_end_in_time(application: Applicatio
         calls.append(1)
         entered.set()
         if len(calls) == 1:
-            gate.wait(30)
+            gate.wait(60)
             return "from the worker that was told to go"
         return "from its successor"
 
@@ -194,7 +194,7 @@ def test_a_shutdown_gives_back_what_does_not_end_in_time(application: Applicatio
 
     chain_id = Workflow("handed back", [slow, after]).start(1)
     worker = work(application)
-    assert entered.wait(10)
+    assert entered.wait(60)
     worker.stop(timeout=300)
     task = application.board.task(chain_id, 1)
     assert task is not None

@@ -87,8 +87,8 @@ def test_a_killed_worker_is_dead_at_once(application: Application, process: subp
     lifeline = psutil.Process(process.pid).children()[0]
     wait_until(lambda: application.board.clients.get().hexists("callboard:workers", "worker"))
     process.kill()
-    wait_until(lambda: not _alive(application), 5)
-    wait_until(lambda: not lifeline.is_running() or lifeline.status() == psutil.STATUS_ZOMBIE, 5)
+    wait_until(lambda: not _alive(application))
+    wait_until(lambda: not lifeline.is_running() or lifeline.status() == psutil.STATUS_ZOMBIE)
     # The registry keeps it, so that the sweep finds what it has left.
     assert [
         worker.alive_for for worker in Workers(application.board.clients, application.board.keys).known()
@@ -97,9 +97,9 @@ def test_a_killed_worker_is_dead_at_once(application: Application, process: subp
 
 def test_a_stopped_worker_is_not_spoken_for(application: Application, process: subprocess.Popen[str]) -> None:
     os.kill(process.pid, signal.SIGSTOP)
-    wait_until(lambda: not _alive(application), 10)
+    wait_until(lambda: not _alive(application))
     os.kill(process.pid, signal.SIGCONT)
-    wait_until(lambda: _alive(application), 10)
+    wait_until(lambda: _alive(application))
 
 
 def test_a_lifeline_that_died_is_replaced(application: Application, process: subprocess.Popen[str]) -> None:
@@ -118,7 +118,7 @@ def test_an_emptied_redis_hears_of_the_worker_again(
     application: Application, process: subprocess.Popen[str]
 ) -> None:
     application.board.clients.get().flushdb()
-    wait_until(lambda: _alive(application), 10)
+    wait_until(lambda: _alive(application))
     workers = Workers(application.board.clients, application.board.keys)
     assert [worker.facts for worker in workers.known()] == [
         WorkerFacts("", "host", process.pid, ["default"], 1, workers.known()[0].facts.started)

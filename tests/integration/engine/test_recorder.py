@@ -40,10 +40,10 @@ def test_chains_finish_while_postgresql_is_down_and_are_recorded_on_its_return(
     ids = two_stages().start_many(range(100))
     private_postgres.stop()
     work(application)
-    assert [ended(application, chain_id, 30).final_result for chain_id in ids] == list(range(100))
+    assert [ended(application, chain_id).final_result for chain_id in ids] == list(range(100))
     assert application.board.clients.get().xlen(application.board.keys.events) > 0
     private_postgres.start()
-    recorded(application, 20)
+    recorded(application)
     for chain_id in ids:
         check_stores(application, chain_id)
     assert TaskLog.select().where(TaskLog.status == "SUCCESS").count(application.database) == 200
@@ -141,7 +141,7 @@ def test_what_a_recorder_has_in_hand_outlives_an_emptied_redis(
     wait_until(taken)
     client.flushdb()
     private_postgres.start()
-    wait_until(lambda: TaskLog.select().count(application.database) == 2, 20)
+    wait_until(lambda: TaskLog.select().count(application.database) == 2)
     recorder.stop()
 
 

@@ -22,7 +22,7 @@ async def events(served: Served, run_id: str, last_id: str | None = None) -> Asy
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     url = f"{served.http}/api/runs/{run_id}/events"
     async with (
-        httpx.AsyncClient(timeout=10, verify=False) as client,
+        httpx.AsyncClient(timeout=60, verify=False) as client,
         client.stream("GET", url, headers=headers) as answer,
     ):
         assert answer.status_code == 200
