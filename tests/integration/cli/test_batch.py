@@ -8,12 +8,17 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_shop import Shop
+from dramatiq import Worker
 from shell import Shell
 from waiting import wait_until
+
+from callboard import batch
 
 
 @pytest.fixture
@@ -175,6 +180,25 @@ def test_of_many_failures_some_are_told(house: Shell, tmp_path: Path) -> None:
     batch_id = done.stdout.splitlines()[0]
     assert f"   … and more: `callboard batch-items {batch_id} --status failed`" in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1] == "x: FAILURE 60 of 60 images, 60 failed"
+
+
+def test_there_are_more_failures_though_all_that_were_known_were_told(
+    build_application: Any, work: Callable[..., Worker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MOST_FAILURES", 2)
+    shop = Shop(build_application(), tmp_path)
+    shop.gate.clear()
+    shop.free = 2
+    batch_id = shop.start(shop.files(3, "bad"))
+    work(shop.application)
+    wait_until(lambda: shop.status(batch_id).failed_images == 2)
+    failures, status = batch._Failures(shop.application, batch_id), shop.status(batch_id)
+    assert len(list(failures.new(status))) == 2
+    assert not failures.say_more(status)
+    shop.gate.set()
+    status = shop.ended(batch_id)
+    assert list(failures.new(status)) == []
+    assert [failures.say_more(status) for _ in range(2)] == [True, False]
 
 
 def test_an_interrupt_ends_following_and_not_the_batch(house: Shell, scans: Path, tmp_path: Path) -> None:
