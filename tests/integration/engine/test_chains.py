@@ -11,7 +11,7 @@ from typing import Any
 
 import dramatiq
 import pytest
-from chains import check_stores, ended, raw_array, recorded
+from chains import check_stores, ended, held_at_retry, raw_array, recorded
 from dramatiq import Worker
 from dramatiq.middleware import SkipMessage
 from waiting import wait_until
@@ -117,7 +117,7 @@ def test_a_begun_stage_shows_progress_before_its_first_report(application: Appli
 def test_a_stage_that_recovers_is_retried_and_its_retry_is_seen(application: Application, work: Work) -> None:
     attempts: list[int] = []
 
-    @stage(name="shaky", max_retries=3, min_backoff=400, max_backoff=400)
+    @stage(name="shaky", max_retries=3, min_backoff=50, max_backoff=50)
     def shaky(document: Any) -> Any:
         attempts.append(current_stage().attempt)
         if len(attempts) < 2:
@@ -125,13 +125,13 @@ def test_a_stage_that_recovers_is_retried_and_its_retry_is_seen(application: App
         return "well"
 
     chain_id = Workflow("recovering", [shaky]).start({})
-    work(application)
-    entry = wait_until(
-        lambda: [e for e in application.board.array(chain_id) if e["process_status"] == "RETRY"]
-    )[0]
-    assert entry["status"] == "PENDING"
-    assert entry["metadata"]["error"] == "not yet"
-    assert entry["metadata"]["retry_at"] > entry["created_at"]
+    with held_at_retry(application) as reached:
+        work(application, worker_threads=1)
+        assert reached.wait(60)
+        (entry,) = application.board.array(chain_id)
+        assert (entry["status"], entry["process_status"]) == ("PENDING", "RETRY")
+        assert entry["metadata"]["error"] == "not yet"
+        assert entry["metadata"]["retry_at"] > entry["created_at"]
     assert ended(application, chain_id).final_result == "well"
     recorded(application)
     check_stores(application, chain_id)
@@ -356,8 +356,8 @@ def test_a_revoked_chain_stops_at_the_next_report(application: Application, work
     @stage
     def endless(document: Any) -> Any:
         try:
-            for percent in range(1, 98):
-                progress(percent)
+            for step in range(1200):
+                progress(50, step=step)
                 running.set()
                 time.sleep(0.05)
         except Exception:  # a stage's own net must not catch it

@@ -9,7 +9,7 @@ from typing import Any
 
 import dramatiq
 import pytest
-from chains import check_stores, ended, recorded
+from chains import check_stores, ended, held_at_retry, recorded
 from dramatiq import Worker
 from dramatiq.middleware import Retries
 from waiting import wait_until
@@ -31,7 +31,7 @@ def test_a_revoked_stage_that_never_reports_is_interrupted(application: Applicat
     def busy(document: Any) -> Any:
         entered.set()
         try:
-            for _ in range(3000):
+            for _ in range(6000):
                 time.sleep(0.01)
         finally:
             left.set()
@@ -80,7 +80,7 @@ def test_a_revoked_run_is_neither_a_failure_nor_a_success_to_other_middleware(
             may_report.wait(60)
             progress(50)
         try:
-            for _ in range(1000):
+            for _ in range(6000):
                 time.sleep(0.01)
         except BaseException as error:
             if leaving == "with an error of its own":
@@ -126,7 +126,7 @@ def test_a_stage_that_cannot_be_interrupted_is_fenced(application: Application, 
 def test_queued_and_retrying_tasks_are_revoked_without_running(application: Application, work: Work) -> None:
     calls: list[str] = []
 
-    @stage(max_retries=3, min_backoff=1000, max_backoff=1000)
+    @stage(max_retries=3, min_backoff=200, max_backoff=200)
     def failing(document: Any) -> Any:
         calls.append("failing")
         raise ValueError("no")
@@ -137,13 +137,14 @@ def test_queued_and_retrying_tasks_are_revoked_without_running(application: Appl
 
     retrying = Workflow("retrying", [failing]).start(1)
     queued = Workflow("queued", [waiting]).start(1)
-    worker = work(application, queues={"default"})
-    wait_until(lambda: (application.board.task(retrying, 1) or {}).get("status") == "RETRY")
-    assert revoke(retrying, application=application)[0].outcome == "its retry is called off"
-    assert revoke(queued, application=application)[0].outcome == "will not run"
+    with held_at_retry(application) as reached:
+        worker = work(application, queues={"default"}, worker_threads=1)
+        assert reached.wait(60)
+        assert revoke(retrying, application=application)[0].outcome == "its retry is called off"
+        assert revoke(queued, application=application)[0].outcome == "will not run"
     worker.stop()
     work(application)
-    time.sleep(2)
+    time.sleep(1)  # by then both have come again: nothing can be waited for that must not happen
     assert calls == ["failing"]
     assert {ended(application, chain_id).status for chain_id in (retrying, queued)} == {"REVOKED"}
 

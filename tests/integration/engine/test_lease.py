@@ -13,22 +13,27 @@ from typing import Any
 
 import psutil
 import pytest
+from chains import lifeline_speaks
 from waiting import wait_until
 
 from actors.application import Application
 from db.workers import WorkerFacts, Workers
 from middleware.lease import Lease
 
-#: A process with a lease of two seconds that holds its GIL for six, says so, and then waits for its end.
+#: A process with a lease of three seconds that holds its GIL for six, says so, and then waits for its end. It
+#: begins when its helper has spoken: on a busy machine that takes a while to start.
 PROCESS = """
 import ctypes, os, sys, time
 from db.keys import Keys
 from db.redis_client import ThreadClients
 from db.workers import WorkerFacts, Workers
 from middleware.lease import Lease
-from middleware.lease import Lease
-lease = Lease(Workers(ThreadClients(sys.argv[1]), Keys()), 2)
+workers = Workers(ThreadClients(sys.argv[1]), Keys())
+lease = Lease(workers, 3)
 lease.start("worker", WorkerFacts("", "host", os.getpid(), ["default"], 1, time.time()))
+workers.clients.get().delete(Keys().life("worker"))
+while not workers.clients.get().exists(Keys().life("worker")):
+    time.sleep(0.02)
 print("started", flush=True)
 ctypes.PyDLL(None).sleep(6)
 print("released", flush=True)
@@ -110,8 +115,7 @@ def test_a_lifeline_that_died_is_replaced(application: Application, process: sub
     wait_until(
         lambda: [child for child in psutil.Process(process.pid).children() if child.pid != first.pid], 10
     )
-    time.sleep(2.5)
-    assert _alive(application)
+    lifeline_speaks(application, "worker")
 
 
 def test_an_emptied_redis_hears_of_the_worker_again(
@@ -129,7 +133,7 @@ def test_a_worker_without_a_lifeline_proves_its_life_itself(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    lease = Lease(Workers(application.board.clients, application.board.keys), 2)
+    lease = Lease(Workers(application.board.clients, application.board.keys), 3)
     lease.start("worker", WorkerFacts("", "host", os.getpid(), ["default"], 1, 0.0))
     end = time.monotonic() + 5
     seen = []

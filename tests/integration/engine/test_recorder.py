@@ -106,11 +106,17 @@ def test_recorders_rest_together(build_application: Any) -> None:
 
     recorder = Recorder(board.clients.url, keys, application.ledger, linger=1.0)
     recorder.start()
-    client.xadd(keys.events, event("t1"))
-    wait_until(lambda: client.pttl(keys.rest) > 0)
+
+    def rests() -> bool:
+        """Whether it has begun a rest of which most is left."""
+        client.xadd(keys.events, event("t1"))
+        wait_until(lambda: not client.xlen(keys.events))
+        return client.pttl(keys.rest) > 500
+
+    wait_until(rests)
     client.xadd(keys.events, event("t2"))
-    left = client.pttl(keys.rest) / 1000
     begun = time.monotonic()
+    left = client.pttl(keys.rest) / 1000
     other = Recorder(board.clients.url, keys, application.ledger)
     other.start()
     wait_until(lambda: not client.xlen(keys.events))
@@ -172,12 +178,14 @@ def test_a_batch_s_chain_leaves_the_board_when_the_ledger_has_it(build_applicati
 def test_a_chain_that_went_on_meanwhile_is_not_shed(build_application: Any, work: Work) -> None:
     application = build_application()
     control.start_named(two_stages(), {"batch.0": {}}, batch_id="batch")
-    work(application)
+    worker = work(application)
     ended(application, "batch.0")
+    worker.stop()
     control.resume("batch.0", from_stage=1, application=application)
     client, keys = application.board.clients.get(), application.board.keys
     live = application.board.chain("batch.0")
     assert live is not None
+    work(application)
     ended(application, "batch.0")
     own = [keys.live("batch.0"), keys.array("batch.0"), keys.messages("batch.0")]
     shed = client.register_script(source("shed"))

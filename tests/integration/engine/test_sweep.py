@@ -312,7 +312,7 @@ def test_delayed_messages_survive_a_redis_that_was_away(
 
     chain_id = Workflow("kept", [body]).start({})
     work(application)
-    wait_until(lambda: (application.board.task(chain_id, 1) or {}).get("status") == "RETRY")
+    wait_until(lambda: (application.board.task(chain_id, 1) or {}).get("retries"))
     lonely.send_with_options(delay=2500)
     client = application.board.clients.get()
     wait_until(lambda: not client.llen("callboard:dramatiq:default.DQ"))
