@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -178,7 +179,7 @@ def test_running_and_then_waiting_for_a_retry(
     answer = why(application, chain_id)
     assert answer.sentence.startswith("stage 2 (Premiere) waits for its retry at ")
     assert answer.sentence.endswith(" (attempt 2 of 4; the lead is ill)")
-    assert 20 < answer.reason.facts["due"] - time.time() < 70
+    assert 0 < answer.reason.facts["due"] - time.time() < 70
 
 
 def test_a_retry_that_nobody_will_take(build_application: Any, gate: threading.Event) -> None:
@@ -260,7 +261,7 @@ def test_silence(build_application: Any, gate: threading.Event, monkeypatch: pyt
     chain_id = play(gate).start({})
     register(application, "quiet")
     begin(application, chain_id, "quiet:7:x")
-    wait_until(lambda: "(at 1 %, silent for 1 s)" in told(application, chain_id)[1])
+    wait_until(lambda: re.search(r"\(at 1 %, silent for [1-9]\d* s\)", told(application, chain_id)[1]))
 
 
 # -- ended -------------------------------------------------------------------------------------------------

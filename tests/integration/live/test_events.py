@@ -137,7 +137,7 @@ def test_heartbeats_and_room(redis_url: str) -> None:
                 answer = await client.get(f"{served.http}/api/runs/{story.chain_id}/events")
                 assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
             await stream.aclose()  # type: ignore[attr-defined]
-            await until(lambda: served.live.open_sockets == 0, 2)
+            await until(lambda: served.live.open_sockets == 0)
 
     asyncio.run(scenario())
 
