@@ -177,7 +177,7 @@ class RedisBroker(StockRedisBroker):
         self._hand_over(transition, [], (message.queue_name, "requeue", message.options["redis_message_id"]))
 
     def drop(self, message: MessageProxy, queue_name: str) -> None:
-        """Ack the message of a run that has lost its task; one that was sent since under its id stays.
+        """Ack the message of no run, or of one that has lost its task; one sent since under its id stays.
 
         Raises:
             redis.RedisError: the server does not answer or refuses.

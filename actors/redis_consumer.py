@@ -67,6 +67,9 @@ class Consumer(_RedisConsumer):
         try:
             if verdict_of(message) == "busy":
                 self.broker.put_off(message, self.queue_name)
+            elif run is None and verdict_of(message) is not None:
+                # A copy that was not run; the one that is to run may have been sent meanwhile.
+                self.broker.drop(message, self.queue_name)
             elif run is None:
                 self.broker._dispatch(verb)(self.queue_name, redis_message_id)
             elif run.hand_over is None:

@@ -103,7 +103,7 @@ def follow_batch(application: Application, batch_id: str, as_json: bool) -> bool
                 if status is not None:
                     for item in failures.new(status):
                         view.failure(item)
-                    if failures.say_more():
+                    if failures.say_more(status):
                         view.note(f"… and more: `callboard batch-items {batch_id} --status failed`")
                     view.update(status)
                     if status.finished_at is not None:
@@ -172,7 +172,7 @@ class _Failures:
         self._batch_id = batch_id
         self._told: set[int] = set()
         self._count = 0
-        self._more = False
+        self._said = False
 
     def new(self, status: BatchStatus) -> Iterator[BatchItem]:
         from actors.batches.items import list_items  # noqa: PLC0415
@@ -188,10 +188,11 @@ class _Failures:
             return  # at the next look
         self._count = status.failed_images
         self._told.update(shown)
-        self._more = len(new) > len(shown)
         yield from items
 
-    def say_more(self) -> bool:
+    def say_more(self, status: BatchStatus) -> bool:
         """Whether there are more than are shown, once."""
-        more, self._more = self._more, False
+        full = len(self._told) >= MOST_FAILURES
+        more = full and status.failed_images > len(self._told) and not self._said
+        self._said = self._said or more
         return more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import threading
 import time
 from datetime import datetime, timedelta
@@ -27,7 +28,8 @@ from db.models import BatchExecution, ChainExecution, TaskLog
 class Shop:
     """A workflow of two stages on the API's application; a file named ``bad…`` fails in the second.
 
-    ``seconds``: what the first stage takes; ``gate``: while it is closed, the second waits.
+    ``seconds``: what the first stage takes; ``gate``: while it is closed, the second waits, but for the first
+    ``free`` images to come.
     """
 
     def __init__(self, application: Application, folder: Path) -> None:
@@ -36,6 +38,8 @@ class Shop:
         self.seconds = 0.0
         self.gate = threading.Event()
         self.gate.set()
+        self.free = 0
+        numbers = itertools.count()
         chunks.declare(application.broker)
 
         @stage(name="읽기", actor_name="read", max_retries=0)
@@ -45,7 +49,8 @@ class Shop:
 
         @stage(name="쓰기", actor_name="write", max_retries=0)
         def write(document: dict[str, Any]) -> None:
-            while not self.gate.wait(0.02):
+            number = next(numbers)
+            while number >= self.free and not self.gate.wait(0.02):
                 pass
             if Path(document["file_path"]).name.startswith("bad"):
                 raise ValueError("no page\nin this file")

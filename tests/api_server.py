@@ -45,10 +45,10 @@ class Api:
     seen: list[Any] = field(default_factory=list)
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(f"{self.url}{path}", timeout=20, **options)
+        return requests.get(f"{self.url}{path}", timeout=60, **options)
 
     def post(self, path: str, **options: Any) -> requests.Response:
-        return requests.post(f"{self.url}{path}", timeout=20, **options)
+        return requests.post(f"{self.url}{path}", timeout=60, **options)
 
     def play(self, name: str = "play", **options: Any) -> Workflow:
         """A workflow of four stages; the second waits for the gate."""
@@ -83,7 +83,7 @@ class Api:
             found: dict[str, Any] = self.get(f"/pipeline/status/{chain_id}").json()
             return found if found["status"] == status else {}
 
-        return wait_until(look, 15, f"{chain_id} is not {status}")
+        return wait_until(look, 60, f"{chain_id} is not {status}")
 
 
 @contextmanager
@@ -97,14 +97,14 @@ def serving(application: Application, **collaborators: Any) -> Iterator[Api]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="api", daemon=True)
     thread.start()
-    wait_until(lambda: server.started or not thread.is_alive(), 20, "the API does not start")
+    wait_until(lambda: server.started or not thread.is_alive(), 60, "the API does not start")
     assert server.started
     port = listening.getsockname()[1]
     try:
         yield Api(f"http://127.0.0.1:{port}", port, application)
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "the API does not end"
 
 

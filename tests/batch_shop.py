@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,17 @@ from db.batches.ledger import read
 from db.batches.live import LiveBatch
 from db.models import BatchExecution
 
-GATE_SECONDS = 30
+GATE_SECONDS = 60
 
 
 class Shop:
     """An application with a workflow of two small stages.
 
     A file whose name starts with ``bad`` fails in the first stage, one with ``late`` in the second, as long
-    as it is empty; while ``gate`` is closed the first stage waits, for half a minute at most.
+    as it is empty; while ``gate`` is closed the first stage waits, for a minute at most.
 
     Attributes:
+        free: so many images pass the gate though it is closed, the first ones to come.
         ran: the files that the first stage has had.
         ran_second: those that the second stage has had.
     """
@@ -39,13 +41,16 @@ class Shop:
         self.ran_second: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.free = 0
+        numbers = itertools.count()
         self.actor = chunks.declare(application.broker)
 
         @stage(name="First", actor_name="first", max_retries=0)
         def first(document: dict[str, Any]) -> dict[str, Any]:
+            number = next(numbers)
             self.ran.append(document["file_path"])
             # In pieces, so that it can be interrupted; not for ever, so that a failed test ends.
-            any(self.gate.wait(0.05) for _ in range(GATE_SECONDS * 20))
+            any(number < self.free or self.gate.wait(0.05) for _ in range(GATE_SECONDS * 20))
             if _is_broken(document, "bad"):
                 raise ValueError("bad")
             return document

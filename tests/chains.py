@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 from actors.application import Application
 from db.status import ChainSummary
 from db.status_rows import ENDED
 
 
-def ended(application: Application, chain_id: str, timeout: float = 15) -> ChainSummary:
+def ended(application: Application, chain_id: str, timeout: float = PATIENCE) -> ChainSummary:
     """The chain once it has ended on the board."""
 
     def look() -> ChainSummary | None:
@@ -25,12 +28,45 @@ def ended(application: Application, chain_id: str, timeout: float = 15) -> Chain
     return chain
 
 
-def recorded(application: Application, timeout: float = 10) -> None:
+def recorded(application: Application, timeout: float = PATIENCE) -> None:
     """Returns when every event has reached the ledger."""
     events = application.board.keys.events
     wait_until(
         lambda: application.board.clients.get().xlen(events) == 0, timeout, "events are left in the stream"
     )
+
+
+@contextmanager
+def held_at_retry(application: Application) -> Iterator[threading.Event]:
+    """Holds the worker's thread that has handed a retry over, until the block ends.
+
+    The event is set once that is so. With a worker of one thread nothing can begin meanwhile, so that the
+    state is there for as long as anybody looks.
+    """
+    broker: Any = application.broker
+    settle, reached, leave = broker.settle, threading.Event(), threading.Event()
+
+    def settle_and_stay(hand_over: Any, *rest: Any) -> Any:
+        answer = settle(hand_over, *rest)
+        if hand_over.transition.name == "retry":
+            reached.set()
+            leave.wait(PATIENCE)
+        return answer
+
+    broker.settle = settle_and_stay
+    try:
+        yield reached
+    finally:
+        leave.set()
+        broker.settle = settle
+
+
+def lifeline_speaks(application: Application, worker_id: str = "") -> None:
+    """Returns once a worker's helper process has said that it lives: before, it may be starting yet."""
+    client, keys = application.board.clients.get(), application.board.keys
+    life = keys.life(worker_id or client.hkeys(keys.workers)[0].decode())  # type: ignore[index]
+    client.delete(life)
+    wait_until(lambda: client.exists(life))
 
 
 def check_stores(application: Application, chain_id: str) -> None:

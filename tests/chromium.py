@@ -81,22 +81,22 @@ def browsing(folder: Path, url: str) -> Iterator[Page]:
             stderr=log,
         )
     try:
-        target = wait_until(lambda: _open(port, url), 40, "Chromium does not start")
+        target = wait_until(lambda: _open(port, url), 60, "Chromium does not start")
         with connect(target["webSocketDebuggerUrl"], max_size=None) as socket:
             yield Page(socket)
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def _open(port: int, url: str) -> dict[str, Any]:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/json/new?{url}", method="PUT")
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return dict(json.load(answer))
     except OSError:
         return {}

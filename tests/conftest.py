@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -33,17 +33,27 @@ from servers import (
 
 from callboard.embedded_binary import find_server
 from callboard.errors import EmbeddedError
+from callboard.settings import Settings
 
 # What the tests were given is read once. No test sees it, nor the settings and the home of whoever runs it.
 GIVEN = {name: os.environ.pop(name, "").strip() for name in ("REDIS_URL", "DATABASE_URL", "BROKER_URL")}
-_NAMES = (
-    "STORAGE_URL WORKFLOWS LLM_BASE_URL LLM_MODEL LLM_API_KEY CALLBOARD_NAMESPACE CALLBOARD_LANGUAGE "
-    "LEASE_TTL MAX_WORKER_DEATHS RETENTION_DAYS IDEMPOTENCY_DAYS STALE_DAYS STORAGE_DAYS "
-    "API_KEYS ALLOW_OPEN SIGNING_SECRET CORS_ORIGINS INPUT_ROOTS HOST PORT WEB_CONCURRENCY "
-    "WEBHOOK_SECRET WEBHOOK_PRIVATE"
-)
-for _name in _NAMES.split():
+_names: set[str] = set()
+
+
+class _Noting(dict[str, str]):
+    """An empty environment that notes what it is asked for."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        _names.add(name)
+        return default
+
+
+Settings.from_environment(_Noting())
+for _name in _names:
     os.environ.pop(_name, None)
+# A proxy leads elsewhere, not to this machine.
+for _name in ("NO_PROXY", "no_proxy"):
+    os.environ[_name] = "127.0.0.1,localhost"
 _home = tempfile.TemporaryDirectory(prefix="callboard-test-home-")
 os.environ["CALLBOARD_HOME"] = _home.name
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")

@@ -14,6 +14,7 @@ from uuid import uuid4
 import falcon.asgi
 import uvicorn
 import websockets
+from waiting import PATIENCE
 
 from api.errors import add_error_handlers
 from api.live import LiveRuns
@@ -82,7 +83,7 @@ async def serving(
     finally:
         live.begin_stop()
         server.should_exit = True
-        await asyncio.wait_for(task, 15)
+        await asyncio.wait_for(task, PATIENCE)
 
 
 class Story:
@@ -130,13 +131,13 @@ class Story:
         return Place(self.chain_id, stage, 0, f"{self.chain_id}-{stage}")
 
 
-async def receive(client: Any, timeout: float = 5) -> dict[str, Any]:
+async def receive(client: Any, timeout: float = PATIENCE) -> dict[str, Any]:
     """The next message on a WebSocket."""
     found: dict[str, Any] = json.loads(await asyncio.wait_for(client.recv(), timeout))
     return found
 
 
-async def receive_until(client: Any, state: str, timeout: float = 10) -> list[dict[str, Any]]:
+async def receive_until(client: Any, state: str, timeout: float = PATIENCE) -> list[dict[str, Any]]:
     """The messages up to the first one in that state."""
     messages: list[dict[str, Any]] = []
     while not messages or messages[-1].get("state") != state:
@@ -144,7 +145,7 @@ async def receive_until(client: Any, state: str, timeout: float = 10) -> list[di
     return messages
 
 
-async def closed(client: Any, timeout: float = 10) -> tuple[int, str]:
+async def closed(client: Any, timeout: float = PATIENCE) -> tuple[int, str]:
     """Code and reason with which the server closes a WebSocket; what comes before is dropped."""
 
     async def drain() -> None:
@@ -156,7 +157,7 @@ async def closed(client: Any, timeout: float = 10) -> tuple[int, str]:
     return client.close_code, client.close_reason
 
 
-async def until(predicate: Any, timeout: float = 10) -> None:
+async def until(predicate: Any, timeout: float = PATIENCE) -> None:
     """Wait in the event loop until a predicate is true."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout

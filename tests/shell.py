@@ -107,7 +107,7 @@ class Shell:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
 
@@ -151,7 +151,7 @@ class Shell:
             assert process.poll() is None, self.stderr()
             return "up; Ctrl-C ends it" in self.stderr()
 
-        wait_until(is_up, 60, "callboard up does not come up")
+        wait_until(is_up, 120, "callboard up does not come up")
         return process
 
     def start(self, **document: object) -> str:

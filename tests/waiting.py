@@ -8,9 +8,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+#: Seconds for what is due at once. No promise: a busy machine may take its time, and whoever need not wait
+#: does not.
+PATIENCE = 60.0
+
 
 def wait_until(
-    predicate: Callable[[], T], timeout: float = 10, message: str = "", interval: float = 0.01
+    predicate: Callable[[], T], timeout: float = PATIENCE, message: str = "", interval: float = 0.01
 ) -> T:
     """Call until it answers with something true, and return that; it may raise AssertionError till then."""
     deadline = time.monotonic() + timeout

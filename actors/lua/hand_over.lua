@@ -50,7 +50,8 @@ elseif type(fire) == "table" then
 end
 local queue, verb, id = settled[1], settled[2], settled[3]
 if answer[1] == "stale" or verb == "drop" then
-    -- The run has lost its task. A message that was sent since has the same id: its data must stay.
+    -- There is no run, or it has lost its task. A message that was sent since has the same id: its data must
+    -- stay.
     verb = "ack"
     if redis.call("LPOS", namespace .. ":" .. queue, id) then
         redis.call("SREM", namespace .. ":__acks__." .. facts[2] .. "." .. queue, id)

@@ -7,6 +7,8 @@ process that started it, however that ends (on Linux).
 from __future__ import annotations
 
 import ctypes
+import os
+import random
 import shutil
 import signal
 import socket
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,8 @@ class RedisServer(Server):
 
 # The kernel ends a server with the *thread* that started it: this one lives as long as the process does.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="servers")
+#: Whatever seeds the others: two runs of one seed may not meet.
+_dice = random.SystemRandom()
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -192,7 +197,30 @@ def _end_with_parent() -> None:
         _prctl(1, signal.SIGTERM)
 
 
+#: Below those that kernels hand out by themselves: nobody is given one of these by chance.
+_PORTS = range(15_000, 32_000)
+#: Descriptors of the newest ports that were given out; a process need not keep more.
+_given: deque[int] = deque()
+_MOST_GIVEN = 200
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback for a server that starts later, or starts again.
+
+    No other process that asks here is given it for as long as this one lives.
+    """
+    while True:
+        port = _dice.choice(_PORTS)
+        mark = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            # Its namesake for datagrams, which nobody uses, says that it is taken.
+            mark.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        _given.append(mark.detach())
+        if len(_given) > _MOST_GIVEN:
+            os.close(_given.popleft())
+        return port

@@ -144,7 +144,7 @@ def test_a_killed_server_is_started_again(home: Path) -> None:
 def test_it_is_gone_when_its_holder_has_exited(run: Run) -> None:
     holder = run()
     server = number(holder)
-    holder.communicate("exit\n", timeout=10)
+    holder.communicate("exit\n", timeout=60)
     assert holder.returncode == 0
     assert is_gone(server)
 
@@ -184,10 +184,10 @@ def test_it_dies_with_its_supervisor(run: Run) -> None:
 def test_kept_it_stays_until_it_is_stopped(run: Run, home: Path) -> None:
     holder = run("keep")
     server = number(holder)
-    holder.communicate("exit\n", timeout=10)
+    holder.communicate("exit\n", timeout=60)
     joined = run()
     assert number(joined) == server
-    joined.communicate("exit\n", timeout=10)
+    joined.communicate("exit\n", timeout=60)
     assert not is_gone(server)
     embedded.stop(home)
     assert is_gone(server)

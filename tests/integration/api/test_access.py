@@ -131,7 +131,7 @@ def test_pages_of_elsewhere_by_setting(serve: Serve) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
-    preflight = requests.options(f"{api.url}/pipeline", headers=asked, timeout=5)
+    preflight = requests.options(f"{api.url}/pipeline", headers=asked, timeout=60)
     assert preflight.status_code == 200
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
     assert "authorization" in preflight.headers["Access-Control-Allow-Headers"].lower()

@@ -68,7 +68,7 @@ def test_a_batch_is_called_off(api: Api, shop: Shop, work: Work) -> None:
     shop.gate.clear()
     batch_id = shop.start(shop.files(40), chunk_size=4, window=2)
     work(shop.application, worker_threads=2)
-    wait_until(lambda: len(shop.ran) == 2, 20)
+    wait_until(lambda: len(shop.ran) == 2)
     revoked = api.post(f"/pipeline/batch/{batch_id}/revoke", json={"reason": "not needed"})
     assert revoked.status_code == 202, revoked.text
     assert revoked.json()["data"] == {

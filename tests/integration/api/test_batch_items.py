@@ -70,7 +70,7 @@ def test_where_open_and_revoked_images_stand(api: Api, shop: Shop, work: Work) -
     shop.gate.clear()
     batch_id = shop.start(shop.files(6), chunk_size=2, window=1)
     work(api.application, worker_threads=2)
-    wait_until(lambda: [one["stage"] for one in items(api, batch_id, "?status=open")] == [2, 2], 20)
+    wait_until(lambda: [one["stage"] for one in items(api, batch_id, "?status=open")] == [2, 2])
     for one in items(api, batch_id, "?status=open"):
         assert (one["stage_name"], one["error"], one["finished_at"]) == ("쓰기", None, None)
         assert one["started_at"] is not None

@@ -65,7 +65,7 @@ def ended(api: Api, batch_id: str) -> dict[str, Any]:
         found: dict[str, Any] = api.get(f"/pipeline/batch/{batch_id}").json()["data"]
         return found if found["finished_at"] else {}
 
-    return wait_until(look, 30, "the batch has not ended")
+    return wait_until(look, 60, "the batch has not ended")
 
 
 def test_the_form_of_the_document(shop: Api, work: Work) -> None:
@@ -76,7 +76,7 @@ def test_the_form_of_the_document(shop: Api, work: Work) -> None:
     message = "배치 파이프라인 시작됨: 3개 이미지"
     assert answer.json() == {"success": True, "data": {"context_id": batch_id, "message": message}}
     assert answer.headers["Location"] == f"{shop.url}/pipeline/batch/{batch_id}"
-    assert requests.get(answer.headers["Location"], timeout=5).json()["data"]["batch_id"] == batch_id
+    assert requests.get(answer.headers["Location"], timeout=60).json()["data"]["batch_id"] == batch_id
     shop.gate.set()
     work(shop.application)
     found = ended(shop, batch_id)

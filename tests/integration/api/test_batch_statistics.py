@@ -47,7 +47,7 @@ def test_batches_in_numbers(
     assert (read["workflow"], read["stage"], read["name"], read["task"]) == ("shop", 1, "읽기", "read")
     assert (read["tasks"], read["succeeded"], read["failed"]) == (10, 10, 0)
     assert (write["tasks"], write["succeeded"], write["failed"], write["name"]) == (10, 8, 2, "쓰기")
-    assert 0.05 <= read["seconds"]["p50"] <= read["seconds"]["p95"] < 5
+    assert 0.05 <= read["seconds"]["p50"] <= read["seconds"]["p95"] < 60
     assert 0 <= write["wait"]["p50"] <= write["wait"]["p95"]
     # Ten images, four threads, fifty milliseconds each: the last ones wait for two others.
     assert read["wait"]["p95"] >= 0.1
@@ -76,13 +76,15 @@ def test_how_fast_it_goes_and_what_never_started(api: Api) -> None:
     create(api.application.database, "b1", facts, {}, [(f"{number}.png", None) for number in range(10)])
     post(api.application, "b1", facts)
     api.application.batches.mark("b1", "S", [range(3)])
-    pace = NO_PACE.after(Sample(time.time() - 10, 0, 1))
+    begun = time.time() - 10
+    pace = NO_PACE.after(Sample(begun, 0, 1))
     api.application.batches.note("b1", "pace", pace.as_json())
     with session(api.application.database) as database:
         BatchChunk.update(error="it could not be started").where(BatchChunk.number == 1).execute(database)
         BatchExecution.update(failed_images=5).execute(database)
     found = api.get("/pipeline/batch/b1/statistics").json()["data"]
-    assert found["recent_images_per_second"] == pytest.approx(0.3, rel=0.1)
+    slowest = 3 / (time.time() - begun)
+    assert slowest * 0.99 <= found["recent_images_per_second"] <= 0.3 * 1.01
     assert found["errors"] == [
         {"error": "it could not be started", "workflow": None, "stage": None, "count": 5}
     ]

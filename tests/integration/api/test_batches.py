@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api_batches import Shop, ended
@@ -37,6 +38,8 @@ def shop(api: Api, tmp_path: Path) -> Shop:
 
 def test_a_batch_from_start_to_end(api: Api, shop: Shop, work: Work) -> None:
     shop.seconds = 0.02
+    shop.gate.clear()
+    shop.free = 60
     batch_id = shop.start([*shop.files(118), *shop.files(2, "bad")], chunk_size=7)
     first = api.get(f"/pipeline/batch/{batch_id}").json()["data"]
     assert (first["batch_id"], first["batch_name"], first["status"]) == (batch_id, "october", "PENDING")
@@ -54,10 +57,15 @@ def test_a_batch_from_start_to_end(api: Api, shop: Shop, work: Work) -> None:
         seen.append(found)
         return found["finished_at"] is not None
 
+    def estimates() -> list[dict[str, Any]]:
+        return [
+            one for one in seen if one["estimated_time_remaining"] is not None and one["status"] == "STARTED"
+        ]
+
+    wait_until(lambda: look() or estimates(), 60, "no time is told", 0.05)
+    shop.gate.set()
     wait_until(look, 60, "the batch has not ended", 0.05)
-    told = [
-        one for one in seen[:-1] if one["estimated_time_remaining"] is not None and one["status"] == "STARTED"
-    ]
+    told = estimates()
     assert told
     for one in told:
         assert one["estimated_time_remaining"] <= one["estimated_time_remaining_p90"]
@@ -103,7 +111,7 @@ def test_with_redis_away(
             assert (found["source"], found["total_images"]) == ("ledger", 3)
             assert [one["batch_id"] for one in api.get("/pipeline/batch").json()["data"]] == [batch_id]
             assert error_of(api.get("/pipeline/batch/unknown"))["code"] == "batch_not_found"
-            assert time.monotonic() - began < 16
+            assert time.monotonic() - began < 48  # 10 on a machine of its own
         finally:
             private_redis.resume() if how == "pause" else private_redis.start()
 
@@ -141,39 +149,46 @@ def test_pages_of_batches(api: Api) -> None:
 
 
 def test_of_a_batch_that_only_the_ledger_knows_the_whole_run_counts(api: Api) -> None:
+    started = utc_now() - timedelta(seconds=40)
     with session(api.application.database) as database:
         BatchExecution.insert(
             batch_id="elsewhere",
             status="STARTED",
             total_images=100,
             completed_images=20,
-            started_at=utc_now() - timedelta(seconds=40),
+            started_at=started,
         ).execute(database)
     found = api.get("/pipeline/batch/elsewhere").json()["data"]
-    assert found["estimated_time_remaining"] == pytest.approx(160, abs=8)
+    most = 4 * (utc_now() - started).total_seconds()
+    assert 159 <= found["estimated_time_remaining"] <= most + 1
     assert found["estimated_time_remaining_p90"] is None
 
 
 def test_a_batch_is_followed_live(api: Api, shop: Shop, work: Work) -> None:
-    shop.seconds = 0.02
+    shop.gate.clear()
+    shop.free = 20
     batch_id = shop.start([*shop.files(58), *shop.files(2, "bad")], chunk_size=5)
     with connect(f"ws://127.0.0.1:{api.port}/ws/{batch_id}") as socket:
-        first = json.loads(socket.recv(10))
+        first = json.loads(socket.recv(60))
         assert (first["type"], first["state"], first["progress"]) == ("initial_state", "PENDING", 0.0)
         work(api.application)
         told = []
-        while not told or told[-1]["state"] not in ("END", "FAILED"):
+        for count in (20, 40, 60):
+            shop.free = count
+            while not told or told[-1]["progress"] < (count - 1) / 60:
+                told.append(json.loads(socket.recv(60)))
+        while told[-1]["state"] not in ("END", "FAILED"):
             told.append(json.loads(socket.recv(60)))
     shares = [one["progress"] for one in told]
     assert shares == sorted(shares)
-    assert len(set(shares)) > 3
+    assert len(set(shares)) >= 3
     last = told[-1]
     assert (last["state"], last["progress"]) == ("FAILED", 1.0)
     assert last["message"] == "58 completed, 2 failed, 0 revoked"
     assert {one["state"] for one in told[:-1]} <= {"PENDING", "STARTED"}
     # Who comes later sees how it ended.
     with connect(f"ws://127.0.0.1:{api.port}/ws/{batch_id}") as socket:
-        assert json.loads(socket.recv(10))["state"] == "FAILED"
+        assert json.loads(socket.recv(60))["state"] == "FAILED"
 
 
 def test_a_million_images_are_not_rounded_to_the_end(api: Api) -> None:
@@ -190,7 +205,7 @@ def test_of_a_batch_that_was_pruned_nothing_is_left(api: Api, shop: Shop, work: 
     pruned, kept = (shop.start(shop.files(5, name), chunk_size=2, on_complete="heard") for name in "ab")
     for batch_id in (pruned, kept):
         ended(api, batch_id)
-    wait_until(lambda: len(shop.heard) == 2, 20)
+    wait_until(lambda: len(shop.heard) == 2)
     recorded(application)
     long_ago = utc_now() - timedelta(days=100)
     with session(application.database) as database:
@@ -215,8 +230,8 @@ def test_of_a_batch_that_was_pruned_nothing_is_left(api: Api, shop: Shop, work: 
         assert api.get(f"/pipeline/batch/{kept}{path}").status_code == 200
     # A message that comes late brings nothing back.
     send_chunks(application, pruned, range(3))
-    application.broker.join("callboard", timeout=30_000)
-    wait_until(lambda: client.zscore(keys.batches, pruned) is None, 20)
+    application.broker.join("callboard", timeout=60_000)
+    wait_until(lambda: client.zscore(keys.batches, pruned) is None)
     assert client.exists(keys.batch(pruned), keys.batch_items(pruned)) == 0
     with session(application.database) as database:
         for model in (BatchExecution, BatchChunk, ChainExecution):

@@ -158,7 +158,7 @@ def test_curl_and_python_of_batches(api: Api) -> None:
         'curl "http://localhost:8000/pipeline/batch?limit=10"',
     ):
         done = subprocess.run(
-            ["sh", "-c", here(line, api)], capture_output=True, text=True, timeout=20, check=True
+            ["sh", "-c", here(line, api)], capture_output=True, text=True, timeout=60, check=True
         )
         assert json.loads(done.stdout)["success"] is True
 

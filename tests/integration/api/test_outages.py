@@ -16,6 +16,8 @@ from waiting import wait_until
 Work = Callable[..., Worker]
 Serve = Callable[..., Api]
 TASKS = "/api/v1/tasks/ai-pipeline"
+#: Seconds; on a machine of its own an answer takes 5.
+NO_HANG = 25
 
 
 def is_503(answer: requests.Response) -> bool:
@@ -41,17 +43,17 @@ def test_redis_away(build_application: Callable[..., object], private_redis: Red
             ):
                 began = time.monotonic()
                 assert is_503(api.get(path))
-                assert time.monotonic() - began < 8
+                assert time.monotonic() - began < NO_HANG
             for path in (f"/pipeline/{chain_id}/revoke", "/pipeline"):
                 began = time.monotonic()
                 assert is_503(api.post(path, json={} if "revoke" in path else {"workflow": "play"}))
-                assert time.monotonic() - began < 8
+                assert time.monotonic() - began < NO_HANG
             assert api.get("/health").status_code == 200
             assert len(api.get("/pipeline/history").json()) == 1
             assert 'callboard_up{dependency="redis"} 0' in api.get("/metrics").text
         finally:
             private_redis.resume() if how == "pause" else private_redis.start()
-        wait_until(lambda: api.get("/ready").status_code == 200, 15)
+        wait_until(lambda: api.get("/ready").status_code == 200)
         assert api.get("/pipeline/history").status_code == 200
 
 
@@ -69,14 +71,14 @@ def test_the_database_away(serve: Serve, private_postgres: PostgresServer, work:
             for path in ("/pipeline/status/nobody", f"{TASKS}/nobody/tasks", "/pipeline/history", "/ready"):
                 began = time.monotonic()
                 assert is_503(api.get(path))
-                assert time.monotonic() - began < 10
+                assert time.monotonic() - began < NO_HANG
             # What Redis knows is read as ever.
             assert api.get(f"/pipeline/status/{chain_id}").json()["status"] == "SUCCESS"
             assert len(api.get(f"{TASKS}/{chain_id}/tasks").json()["data"]) == 4
             assert 'callboard_up{dependency="database"} 0' in api.get("/metrics").text
         finally:
             private_postgres.resume() if how == "pause" else private_postgres.start()
-        wait_until(lambda: api.get("/ready").status_code == 200, 40, interval=0.5)
+        wait_until(lambda: api.get("/ready").status_code == 200, interval=0.5)
         assert len(api.get("/pipeline/history").json()) == 1
 
 
@@ -101,7 +103,7 @@ def test_polling_what_is_live_runs_no_sql(serve: Serve, private_postgres: Postgr
             session, before = requests.Session(), private_postgres.statements()
             for _ in range(100):
                 for path in paths:
-                    answer = session.get(f"{api.url}{path}", timeout=10)
+                    answer = session.get(f"{api.url}{path}", timeout=60)
                     assert answer.status_code == 200
             session.close()
             return private_postgres.statements() - before

@@ -39,7 +39,7 @@ def test_start_with_json(api: Api, work: Work) -> None:
     assert body["data"] == {"chain_id": chain_id, "workflow": "play"}
     assert body["message"] == "파이프라인 시작됨: play"
     assert answer.headers["Location"] == f"{api.url}/pipeline/status/{chain_id}"
-    assert requests.get(answer.headers["Location"], timeout=5).json()["status"] == "PENDING"
+    assert requests.get(answer.headers["Location"], timeout=60).json()["status"] == "PENDING"
     work(api.application)
     api.gate.set()
     api.reaches(chain_id, "SUCCESS")
@@ -54,7 +54,7 @@ def test_start_under_an_id_of_ones_own(api: Api) -> None:
     body = {"workflow": "play", "chain_id": "20251105_1430_우주여행고양이"}
     answer = api.post("/pipeline", json=body)
     assert answer.json()["chain_id"] == body["chain_id"]
-    assert requests.get(answer.headers["Location"], timeout=5).json()["chain_id"] == body["chain_id"]
+    assert requests.get(answer.headers["Location"], timeout=60).json()["chain_id"] == body["chain_id"]
     again = api.post("/pipeline", json=body)
     assert (again.status_code, error_of(again)["code"]) == (409, "chain_state")
 

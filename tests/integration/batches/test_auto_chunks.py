@@ -28,20 +28,23 @@ def resize(shop: Shop, batch_id: str) -> None:
     advance(shop.application, batch_id)
 
 
-def at_rest(shop: Shop, batch_id: str) -> LiveBatch:
-    """A batch whose images all wait at the gate: of those that had passed it the last has ended."""
-    seen = None
+def paused(shop: Shop, batch_id: str) -> LiveBatch:
+    """The batch once those images have ended that the gate lets pass, and the next chunk waits there."""
 
     def look() -> LiveBatch | None:
-        nonlocal seen
         live = shop.live(batch_id)
-        now, before = (live.letters, live.released, len(shop.ran)), seen
-        seen = now
-        return live if now == before and live.counts.open else None
+        ended = live.counts.succeeded + live.counts.failed
+        return live if ended == shop.free and live.images_in_flight() == 5 else None
 
-    found = wait_until(look, 30, interval=0.5)
+    found = wait_until(look)
     assert found is not None
     return found
+
+
+def close_after(shop: Shop, images: int) -> None:
+    """Let so many images pass, and the others wait."""
+    shop.gate.clear()
+    shop.free = images
 
 
 def large_files(shop: Shop, count: int) -> list[str]:
@@ -67,11 +70,10 @@ def test_the_first_size_is_by_the_files(shop: Shop) -> None:
 def test_the_size_follows_the_time_of_an_image(postgres_shop: Shop, work: Work) -> None:
     shop = postgres_shop
     files = large_files(shop, 203)
+    close_after(shop, 10)
     work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
-    wait_until(lambda: len(shop.ran_second) >= 10, 60, interval=0.01)
-    shop.gate.clear()
-    before = at_rest(shop, batch_id)
+    before = paused(shop, batch_id)
     resize(shop, batch_id)
     # Nothing is released while the window is full, so nothing is cut: the size changes with the release.
     assert shop.live(batch_id).facts.segments == before.facts.segments
@@ -90,14 +92,15 @@ def test_the_size_follows_the_time_of_an_image(postgres_shop: Shop, work: Work) 
 
 def test_redis_is_emptied_between_two_sizes(shop: Shop, work: Work) -> None:
     files = large_files(shop, 150)
+    close_after(shop, 5)
     worker = work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
-    wait_until(lambda: len(shop.ran_second) >= 5, 60, interval=0.01)
+    paused(shop, batch_id)
     recorded(shop.application)
     shop.application.batches.set_moment(batch_id, "resize", -1)
-    wait_until(lambda: shop.live(batch_id).facts.segments, 30, interval=0.01)
-    shop.gate.clear()
-    wait_until(lambda: shop.row(batch_id).segments, 30)
+    close_after(shop, 10)
+    wait_until(lambda: shop.live(batch_id).facts.segments, interval=0.01)
+    wait_until(lambda: shop.row(batch_id).segments)
     segments, ran = shop.row(batch_id).segments, len(shop.ran)
     shop.application.board.clients.get().flushdb()
     shop.gate.set()
@@ -115,11 +118,13 @@ def test_what_failed_in_chunks_of_two_sizes_is_retried(shop: Shop, work: Work) -
     bad = [*shop.files(3, "bad")]
     files = large_files(shop, 97)
     files = [bad[0], *files[:60], bad[1], *files[60:], bad[2]]
+    close_after(shop, 10)
     work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
-    wait_until(lambda: len(shop.ran_second) >= 10, 60, interval=0.01)
+    paused(shop, batch_id)
     recorded(shop.application)
     shop.application.batches.set_moment(batch_id, "resize", -1)
+    shop.gate.set()
     assert counts(shop.ended(batch_id)) == (97, 3, 0)
     assert len(shop.live(batch_id).facts.segments) == 2
     shop.mend(bad)

@@ -83,7 +83,7 @@ def test_duplicates_and_a_resumed_chain_count_once(shop: Shop, work: Work) -> No
     open_again = shop.status(batch_id)
     assert (open_again.status, counts(open_again), open_again.finished_at) == ("STARTED", (5, 0, 0), None)
     shop.gate.set()
-    wait_until(lambda: shop.ran.count(files[5]) == 2 and counts(shop.status(batch_id)) == (5, 1, 0), 30)
+    wait_until(lambda: shop.ran.count(files[5]) == 2 and counts(shop.status(batch_id)) == (5, 1, 0))
     assert (shop.ended(batch_id).status, counts(shop.row(batch_id))) == ("FAILURE", (5, 1, 0))
 
 
@@ -101,14 +101,14 @@ def test_the_window_is_never_exceeded(shop: Shop, work: Work) -> None:
         seen.add(live.released)
         return live.counts.ended
 
-    wait_until(lambda: look() or len(shop.ran) == 6, 30)
+    wait_until(lambda: look() or len(shop.ran) == 6)
     # Nothing ends, so nothing more is let go, however often the batch is looked at.
     for _ in range(10):
         advance(shop.application, batch_id)
     look()
     assert seen == {3}
     shop.gate.set()
-    wait_until(look, 60, interval=0.002)
+    wait_until(look, interval=0.002)
     assert most == 3
     assert counts(shop.ended(batch_id)) == (60, 0, 0)
 
@@ -166,8 +166,9 @@ def test_what_was_outranked_goes_when_the_others_are_out(shop: Shop, work: Work)
     begun = time.monotonic()
     for batch_id in (high, low):
         assert counts(shop.ended(batch_id)) == (30, 0, 0)
-    assert time.monotonic() - begun < NEXT_LOOK
-    assert all("-b" not in path and "b-" not in Path(path).name for path in shop.ran[:20])
+    # A chunk at each look would take thirty of them.
+    assert time.monotonic() - begun < 10 * NEXT_LOOK
+    assert all(Path(path).name.startswith("a-") for path in shop.ran[:20])
 
 
 def test_a_retry_starts_only_what_was_not_started(
@@ -243,7 +244,7 @@ def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest
     shop.application.board.clients.get().flushdb()
     live = advance(shop.application, batch_id)
     assert live is not None
-    wait_until(lambda: shop.live(batch_id).counts.succeeded == 10, 20)
+    wait_until(lambda: shop.live(batch_id).counts.succeeded == 10)
     assert (shop.live(batch_id).counts.failed, shop.live(batch_id).counts.new) == (10, 0)
 
 
@@ -252,7 +253,7 @@ def test_redis_is_emptied_in_the_middle(shop: Shop, work: Work) -> None:
     shop.gate.clear()
     batch_id = shop.start(files, chunk_size=5, window=3)
     worker = work(shop.application)
-    wait_until(lambda: len(shop.ran) >= 4, 30)
+    wait_until(lambda: len(shop.ran) >= 4)
     shop.application.board.clients.get().flushdb()
     shop.gate.set()
     worker.stop()
@@ -307,14 +308,14 @@ def test_a_resumed_chain_takes_its_batch_out_of_the_revocation(shop: Shop, work:
     shop.gate.clear()
     batch_id = shop.start(shop.files(2))
     work(shop.application)
-    wait_until(lambda: len(shop.ran) == 2, 30)
+    wait_until(lambda: len(shop.ran) == 2)
     revoke_batch(batch_id, application=shop.application)
     assert counts(shop.ended(batch_id)) == (0, 0, 2)
     shop.gate.set()
     # Once the batch's end is on the board, too, a resume is not called off again.
-    wait_until(lambda: shop.live(batch_id).finished, 30)
+    wait_until(lambda: shop.live(batch_id).finished)
     control.resume(chain_id_of(batch_id, 0), application=shop.application)
-    wait_until(lambda: counts(shop.row(batch_id)) == (1, 0, 1), 30)
+    wait_until(lambda: counts(shop.row(batch_id)) == (1, 0, 1))
     assert shop.ended(batch_id).status == "REVOKED"
 
 
@@ -322,13 +323,13 @@ def test_what_was_called_off_stays_so_when_redis_is_emptied(shop: Shop, work: Wo
     shop.gate.clear()
     batch_id = shop.start(shop.files(30), chunk_size=2, window=1)
     work(shop.application)
-    wait_until(lambda: len(shop.ran) == 2, 30)
+    wait_until(lambda: len(shop.ran) == 2)
     revoke_batch(batch_id, application=shop.application)
     assert counts(shop.ended(batch_id)) == (0, 0, 30)
-    wait_until(lambda: shop.live(batch_id).finished, 30)
+    wait_until(lambda: shop.live(batch_id).finished)
     recorded(shop.application)
     control.resume(chain_id_of(batch_id, 0), application=shop.application)
-    wait_until(lambda: shop.row(batch_id).finished_at is None, 30)
+    wait_until(lambda: shop.row(batch_id).finished_at is None)
     recorded(shop.application)
     shop.application.board.clients.get().flushdb()
     shop.gate.set()
@@ -341,7 +342,7 @@ def test_revoked(shop: Shop, work: Work) -> None:
     shop.gate.clear()
     batch_id = shop.start(shop.files(40), chunk_size=4, window=2)
     work(shop.application, worker_threads=2)
-    wait_until(lambda: len(shop.ran) == 2, 30)
+    wait_until(lambda: len(shop.ran) == 2)
     revoke_batch(batch_id, "not needed", application=shop.application)
     status = shop.ended(batch_id)
     assert (status.status, counts(status)) == ("REVOKED", (0, 0, 40))
@@ -378,4 +379,4 @@ def test_ten_thousand_images_start_at_once(shop: Shop) -> None:
     elapsed = time.monotonic() - begun
     assert shop.row(batch_id).total_chunks == 1000
     print(f"started in {elapsed:.2f} s")
-    assert elapsed < 10  # two seconds on a machine of its own
+    assert elapsed < 30  # two seconds on a machine of its own

@@ -70,7 +70,7 @@ def receiver() -> Iterator[Receiver]:
     made.url = f"http://127.0.0.1:{server.server_port}/hook?of=batches"
     yield made
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     server.server_close()
 
 
@@ -109,7 +109,7 @@ class Shop:
 
     def ended(self, batch_id: str) -> BatchExecution:
         wait_until(lambda: self.row(batch_id).finished_at, 60, "the batch has not ended", 0.05)
-        wait_until(lambda: self.live(batch_id).finished, 20)
+        wait_until(lambda: self.live(batch_id).finished)
         return self.row(batch_id)
 
     def live(self, batch_id: str) -> Any:
@@ -120,7 +120,7 @@ class Shop:
     def idle(self) -> None:
         """Returns once every message has been dealt with."""
         for queue in ("callboard", "default"):
-            self.application.broker.join(queue, timeout=30_000)
+            self.application.broker.join(queue, timeout=60_000)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_actors_are_called_once(application: Application, work: Work, tmp_path: 
     told = {"on_complete": "told", "on_success": "told", "on_failure": "told"}
     good = shop.start(**told)
     row = shop.ended(good)
-    wait_until(lambda: len(shop.heard) == 2, 20)
+    wait_until(lambda: len(shop.heard) == 2)
     shop.idle()
     assert sorted(one["event"] for one in shop.heard) == ["on_complete", "on_success"]
     for one in shop.heard:
@@ -147,7 +147,7 @@ def test_actors_are_called_once(application: Application, work: Work, tmp_path: 
         assert one["run"] == run_of(row.finished_at)
     shop.heard.clear()
     shop.ended(shop.start(bad=1, **told))
-    wait_until(lambda: len(shop.heard) == 2, 20)
+    wait_until(lambda: len(shop.heard) == 2)
     shop.idle()
     assert sorted(one["event"] for one in shop.heard) == ["on_complete", "on_failure"]
     assert {one["failed_images"] for one in shop.heard} == {1}
@@ -158,7 +158,7 @@ def test_a_revoked_batch_is_complete_only(shop: Shop, work: Work) -> None:
     revoke.revoke_batch(batch_id, application=shop.application)
     work(shop.application)
     shop.ended(batch_id)
-    wait_until(lambda: shop.heard, 20)
+    wait_until(lambda: shop.heard)
     shop.idle()
     assert [(one["event"], one["status"]) for one in shop.heard] == [("on_complete", "REVOKED")]
 
@@ -167,10 +167,10 @@ def test_a_batch_that_ends_again_calls_again(shop: Shop, work: Work) -> None:
     work(shop.application)
     batch_id = shop.start(good=1, bad=1, on_complete="told", on_success="told", on_failure="told")
     shop.ended(batch_id)
-    wait_until(lambda: len(shop.heard) == 2, 20)
+    wait_until(lambda: len(shop.heard) == 2)
     shop.broken = False
     control.resume(chain_id_of(batch_id, 1), application=shop.application)
-    wait_until(lambda: len(shop.heard) == 4, 30)
+    wait_until(lambda: len(shop.heard) == 4)
     shop.idle()
     runs = {one["run"] for one in shop.heard}
     assert len(runs) == 2
@@ -190,7 +190,7 @@ def test_a_webhook_is_signed_and_called_until_it_answers(shop: Shop, work: Work,
     work(shop.application)
     batch_id = shop.start(on_success=receiver.url)
     shop.ended(batch_id)
-    wait_until(lambda: len(receiver.calls) == 3, 30)
+    wait_until(lambda: len(receiver.calls) == 3)
     shop.idle()
     assert len(receiver.calls) == 3
     assert len({body for _, body in receiver.calls}) == 1
@@ -214,7 +214,7 @@ def test_a_webhook_that_says_no_is_not_called_again(shop: Shop, work: Work, rece
     work(shop.application)
     for _ in range(2):
         shop.ended(shop.start(on_complete=receiver.url))
-    wait_until(lambda: len(receiver.calls) == 2, 30)
+    wait_until(lambda: len(receiver.calls) == 2)
     shop.idle()
     recorded(shop.application)
     assert len(receiver.calls) == 2
@@ -326,7 +326,7 @@ def test_a_driver_that_dies_before_the_close_is_followed_by_another(
     for _ in range(3):
         advance(shop.application, batch_id)
     work(shop.application)
-    wait_until(lambda: shop.heard, 20)
+    wait_until(lambda: shop.heard)
     shop.idle()
     assert [one["run"] for one in shop.heard] == [run_of(moment)]
     assert shop.row(batch_id).finished_at == moment
@@ -346,7 +346,7 @@ def test_on_rabbitmq_what_was_not_sent_is_sent_by_the_sweep(
     assert shop.live(batch_id).finished is not None
     work(shop.application)
     assert callbacks.send_lost(shop.application, emptied=False) == 1
-    wait_until(lambda: shop.heard, 20)
+    wait_until(lambda: shop.heard)
     shop.idle()
     recorded(shop.application)
     assert callbacks.send_lost(shop.application, emptied=False) == 0
@@ -364,7 +364,7 @@ def test_what_an_emptied_redis_has_lost_is_sent_again(shop: Shop, work: Work) ->
     assert callbacks.send_lost(shop.application, emptied=True) == 1
     assert callbacks.send_lost(shop.application, emptied=True) == 0
     work(shop.application)
-    wait_until(lambda: shop.heard, 20)
+    wait_until(lambda: shop.heard)
     shop.idle()
     recorded(shop.application)
     # What the ledger has seen end is not sent again, whatever Redis has forgotten.
@@ -378,7 +378,7 @@ def test_a_second_copy_calls_nobody(shop: Shop, work: Work, receiver: Receiver) 
     batch_id = shop.start(on_complete=receiver.url)
     live = shop.live(batch_id)
     shop.ended(batch_id)
-    wait_until(lambda: receiver.calls, 20)
+    wait_until(lambda: receiver.calls)
     finished = shop.live(batch_id).finished
     for message in callbacks.messages_at_end(shop.application, batch_id, shop.live(batch_id), finished):
         for _ in range(3):
@@ -393,7 +393,7 @@ def test_an_old_end_does_not_call_once_more(shop: Shop, work: Work) -> None:
     work(shop.application)
     batch_id = shop.start(on_complete="told")
     row = shop.ended(batch_id)
-    wait_until(lambda: shop.heard, 20)
+    wait_until(lambda: shop.heard)
     shop.idle()
     client: redis.Redis = shop.application.board.clients.get()
     client.delete(

@@ -147,7 +147,7 @@ def test_names_that_fsspec_would_read_as_something_else(
     work(application)
     assert ended(application, batch_id).completed_images == len(names)
     results = ChainExecution.select(ChainExecution.final_result).order_by(ChainExecution.chain_id)
-    wait_until(lambda: all(row.final_result for row in results.clone().execute(application.database)), 20)
+    wait_until(lambda: all(row.final_result for row in results.clone().execute(application.database)))
     sizes = [row.final_result["size"] for row in results.execute(application.database)]
     assert sizes == list(range(len(names)))
 

@@ -39,7 +39,7 @@ def broken_batch(shop: Shop, work: Work, **options: Any) -> tuple[str, list[str]
     work(shop.application, worker_threads=4)
     batch_id = shop.start(files, **options)
     assert counts(shop.ended(batch_id)) == (190, 10, 0)
-    wait_until(lambda: shop.live(batch_id).finished, 10)
+    wait_until(lambda: shop.live(batch_id).finished)
     recorded(shop.application)
     return batch_id, good, bad, late
 
@@ -88,9 +88,9 @@ def test_a_dry_run_changes_nothing(shop: Shop, work: Work) -> None:
 def test_the_expected_time(shop: Shop, work: Work) -> None:
     shop.gate.clear()
     batch_id = shop.start([*shop.files(2), *shop.files(3, "bad"), *shop.files(1, "late")])
-    work(shop.application, worker_threads=6)
-    wait_until(lambda: len(shop.ran) == 6, 30)
     begun = time.monotonic()
+    work(shop.application, worker_threads=6)
+    wait_until(lambda: len(shop.ran) == 6)
     time.sleep(0.3)  # the length of the stage that is measured
     shop.gate.set()
     shop.ended(batch_id)
@@ -154,7 +154,7 @@ def test_the_window_is_respected(shop: Shop, work: Work, window: int | None) -> 
     shop.gate.clear()
     assert retry(shop, batch_id).images == 60
     chunks = 2 if window else 6
-    wait_until(lambda: shop.live(batch_id).images_in_flight() == 2 * chunks, 10)
+    wait_until(lambda: shop.live(batch_id).images_in_flight() == 2 * chunks)
     for _ in range(10):
         advance(shop.application, batch_id)
     live = shop.live(batch_id)
@@ -174,7 +174,7 @@ def test_few_failures_of_many_chunks_fill_the_window_by_images(shop: Shop, work:
     shop.gate.clear()
     retry(shop, batch_id)
     room = IMAGES_PER_THREAD * FEWEST_THREADS
-    wait_until(lambda: shop.live(batch_id).images_in_flight() == room, 30)
+    wait_until(lambda: shop.live(batch_id).images_in_flight() == room)
     assert len(shop.live(batch_id).in_flight()) == room
     shop.mend(bad)
     shop.gate.set()
@@ -230,7 +230,7 @@ def test_redis_is_emptied_in_the_middle_of_a_retry(shop: Shop, work: Work) -> No
     shop.gate.clear()
     shop.mend(bad)
     retry(shop, batch_id)
-    wait_until(lambda: len(shop.ran) >= 54, 30)
+    wait_until(lambda: len(shop.ran) >= 54)
     shop.application.board.clients.get().flushdb()
     shop.gate.set()
     worker.stop()
@@ -287,7 +287,7 @@ def test_a_retry_whose_messages_were_lost(shop: Shop, work: Work, monkeypatch: p
     with monkeypatch.context() as dying:
         dying.setattr("actors.batches.release.send_chunks", lambda *_: None)
         retry(shop, batch_id)
-        wait_until(lambda: b"n" in shop.live(batch_id).letters, 10)
+        wait_until(lambda: b"n" in shop.live(batch_id).letters)
         assert shop.live(batch_id).not_sent()
     for moment in ("look", "resend"):
         shop.application.batches.set_moment(batch_id, moment, -1)
@@ -329,7 +329,7 @@ def test_while_the_batch_still_runs(shop: Shop, work: Work) -> None:
     bad, good = shop.files(4, "bad"), shop.files(20)
     work(shop.application)
     batch_id = shop.start([*bad, *good], chunk_size=4, window=1)
-    wait_until(lambda: shop.live(batch_id).counts.failed == 4, 30, interval=0.01)
+    wait_until(lambda: shop.live(batch_id).counts.failed == 4, interval=0.01)
     recorded(shop.application)
     shop.mend(bad)
     assert retry(shop, batch_id).images == 4

@@ -64,7 +64,7 @@ def page(api: Api, tmp_path: Path) -> Iterator[Page]:
 def test_the_description_lists_every_operation_without_a_warning(page: Page, api: Api) -> None:
     count = "document.querySelectorAll('.opblock').length"
     described = sum(len(methods) for methods in api.get("/openapi.json").json()["paths"].values())
-    wait_until(lambda: page.evaluate(count) == described, 30, "the operations are not shown")
+    wait_until(lambda: page.evaluate(count) == described, 60, "the operations are not shown")
     assert page.evaluate("document.querySelector('.title').textContent").startswith("Callboard")
     assert page.evaluate("document.querySelectorAll('.errors-wrapper, .version-pragma__message').length") == 0
     assert page.evaluate(
@@ -76,9 +76,9 @@ def test_the_documents_javascript_follows_a_chain(page: Page, api: Api, work: Ca
     workflow = api.play()
     chain_id = workflow.start({})
     api.gate.set()
-    wait_until(lambda: page.evaluate("location.pathname") == "/docs", 20)
+    wait_until(lambda: page.evaluate("location.pathname") == "/docs")
     page.command("Runtime.evaluate", expression=f"window.done = {FOLLOW % chain_id}")
-    wait_until(lambda: page.evaluate("(window.seen || []).length") >= 1, 20)
+    wait_until(lambda: page.evaluate("(window.seen || []).length") >= 1)
     work(api.application)
     seen = page.evaluate("window.done")
     assert seen[0] == {"type": "initial_state", "state": "PENDING", "progress": 0.0, "logs": []}

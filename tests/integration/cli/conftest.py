@@ -55,4 +55,4 @@ def house(
         up = shell.up("--no-web")
         yield shell
         up.send_signal(signal.SIGTERM)
-        assert up.wait(15) == 0, shell.stderr()
+        assert up.wait(60) == 0, shell.stderr()

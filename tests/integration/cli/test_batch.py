@@ -8,12 +8,17 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_shop import Shop
+from dramatiq import Worker
 from shell import Shell
 from waiting import wait_until
+
+from callboard import batch
 
 
 @pytest.fixture
@@ -177,6 +182,25 @@ def test_of_many_failures_some_are_told(house: Shell, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "x: FAILURE 60 of 60 images, 60 failed"
 
 
+def test_there_are_more_failures_though_all_that_were_known_were_told(
+    build_application: Any, work: Callable[..., Worker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MOST_FAILURES", 2)
+    shop = Shop(build_application(), tmp_path)
+    shop.gate.clear()
+    shop.free = 2
+    batch_id = shop.start(shop.files(3, "bad"))
+    work(shop.application)
+    wait_until(lambda: shop.status(batch_id).failed_images == 2)
+    failures, status = batch._Failures(shop.application, batch_id), shop.status(batch_id)
+    assert len(list(failures.new(status))) == 2
+    assert not failures.say_more(status)
+    shop.gate.set()
+    status = shop.ended(batch_id)
+    assert list(failures.new(status)) == []
+    assert [failures.say_more(status) for _ in range(2)] == [True, False]
+
+
 def test_an_interrupt_ends_following_and_not_the_batch(house: Shell, scans: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
@@ -184,9 +208,9 @@ def test_an_interrupt_ends_following_and_not_the_batch(house: Shell, scans: Path
             "batch", "october", "--prefix", str(scans), "--workflow", "scan", "--options",
             json.dumps({"gate": str(gate)}), "--follow", stdout=out, stderr=err,
         )  # fmt: skip
-    wait_until(lambda: "STARTED" in (tmp_path / "out").read_text(), 20)
+    wait_until(lambda: "STARTED" in (tmp_path / "out").read_text())
     follower.send_signal(signal.SIGINT)
-    assert follower.wait(10) == 130
+    assert follower.wait(60) == 130
     batch_id = (tmp_path / "out").read_text().splitlines()[0]
     assert (tmp_path / "err").read_text() == (
         f"callboard: batch {batch_id} goes on; `callboard status {batch_id} --follow` shows it again\n"
@@ -216,7 +240,7 @@ def test_on_a_terminal_a_batch_is_a_bar(house: Shell, scans: Path) -> None:
         pass
     finally:
         os.close(ours)
-    assert process.wait(20) == 1
+    assert process.wait(60) == 1
     text = drawn.decode()
     for expected in ("[october]", "━", "100%", "5 of 5 images · 1 failed", "0.png: stage 2 Scan", "\x1b["):
         assert expected in text
@@ -226,9 +250,9 @@ def test_on_a_terminal_a_batch_is_a_bar(house: Shell, scans: Path) -> None:
 def test_nobody_works(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     follower = shell.spawn("batch", "x", str(tmp_path / "a.png"), "--workflow", "scan", "--follow")
-    wait_until(lambda: "the batch waits, and no worker runs" in shell.stderr(), 20)
+    wait_until(lambda: "the batch waits, and no worker runs" in shell.stderr())
     follower.send_signal(signal.SIGINT)
-    assert follower.wait(10) == 130
+    assert follower.wait(60) == 130
 
 
 def test_a_prefix_on_s3(house: Shell, bucket: str, s3_environment: dict[str, str]) -> None:

@@ -16,7 +16,8 @@ from db.models import ChainExecution, TaskLog
 from db.values import utc_now
 
 
-def add_old_chains(shell: Shell, count: int) -> None:
+def add_old_chains(shell: Shell, count: int) -> str:
+    """Returns their day."""
     database = open_database(Settings.from_environment(shell.environment).database_url)
     moment = utc_now().replace(microsecond=0) - timedelta(days=100)
     for number in range(count):
@@ -25,13 +26,13 @@ def add_old_chains(shell: Shell, count: int) -> None:
         task = {"task_id": f"t{number}", "task_name": "x", "status": "SUCCESS", "chain_execution": key}
         TaskLog.insert({**task, "started_at": moment}).execute(database)
     database.close()
+    return f"{moment:%Y-%m-%d}"
 
 
 def test_a_dry_run_and_a_real_one(shell: Shell) -> None:
-    add_old_chains(shell, 3)
+    moment = add_old_chains(shell, 3)
     dry = shell.call("prune", "--dry-run")
     assert (dry.returncode, dry.stderr) == (0, "")
-    moment = f"{utc_now() - timedelta(days=100):%Y-%m-%d}"
     lines = dry.stdout.splitlines()
     assert lines[0] == "storage folders: kept for ever"
     assert lines[1].startswith(f"tasks: 3 would go, the oldest of {moment} ")

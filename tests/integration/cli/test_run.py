@@ -34,9 +34,9 @@ def test_a_chain_that_fails(embedded_shell: Shell, tmp_path: Path) -> None:
 def test_an_interrupt_revokes_the_chain(embedded_shell: Shell, tmp_path: Path) -> None:
     shell = embedded_shell
     process = shell.spawn("run", "play", "--input", json.dumps({"gate": str(tmp_path / "never")}))
-    wait_until(lambda: "running" in shell.stdout(), 30)
+    wait_until(lambda: "running" in shell.stdout())
     process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 130
+    assert process.wait(60) == 130
     chain_id = shell.stdout().splitlines()[0]
     assert f"callboard: interrupted: chain {chain_id} was revoked; " in shell.stderr()
     assert "Traceback" not in shell.stderr()

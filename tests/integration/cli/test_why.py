@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -168,17 +169,17 @@ def test_running_and_then_waiting_for_a_retry(
 ) -> None:
     chain_id = play(gate).start({})
     work(application)
-    wait_until(lambda: "page 2 of 5" in told(application, chain_id)[1], 20)
+    wait_until(lambda: "page 2 of 5" in told(application, chain_id)[1])
     code, sentence = told(application, chain_id)
     assert code == "running"
     assert sentence.startswith("stage 1 (Rehearsal) runs on ")
     assert " s (at 40 %, page 2 of 5)" in sentence
     gate.set()
-    wait_until(lambda: told(application, chain_id)[0] == "retry", 20)
+    wait_until(lambda: told(application, chain_id)[0] == "retry")
     answer = why(application, chain_id)
     assert answer.sentence.startswith("stage 2 (Premiere) waits for its retry at ")
     assert answer.sentence.endswith(" (attempt 2 of 4; the lead is ill)")
-    assert 20 < answer.reason.facts["due"] - time.time() < 70
+    assert 0 < answer.reason.facts["due"] - time.time() < 70
 
 
 def test_a_retry_that_nobody_will_take(build_application: Any, gate: threading.Event) -> None:
@@ -187,7 +188,7 @@ def test_a_retry_that_nobody_will_take(build_application: Any, gate: threading.E
     chain_id = play(gate).start({})
     worker = Worker(application.broker, worker_timeout=100)
     worker.start()
-    wait_until(lambda: told(application, chain_id)[0] == "retry", 20)
+    wait_until(lambda: told(application, chain_id)[0] == "retry")
     worker.stop()
     wait_until(
         lambda: told(application, chain_id)[1].endswith("is ill), but no worker is on queue default"), 40
@@ -260,7 +261,7 @@ def test_silence(build_application: Any, gate: threading.Event, monkeypatch: pyt
     chain_id = play(gate).start({})
     register(application, "quiet")
     begin(application, chain_id, "quiet:7:x")
-    wait_until(lambda: "(at 1 %, silent for 1 s)" in told(application, chain_id)[1])
+    wait_until(lambda: re.search(r"\(at 1 %, silent for [1-9]\d* s\)", told(application, chain_id)[1]))
 
 
 # -- ended -------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_threads_that_end_leave_no_connection_behind(postgres_url: str) -> None:
         thread.join()
     with session(database):
         count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while execute(database, count).fetchone()[0] > 1:
             assert time.monotonic() < deadline
     close_idle(database)
@@ -133,7 +133,7 @@ def test_a_hung_server_holds_no_thread(
         one(database)
     with pytest.raises(LedgerUnavailable, match="no answer"):
         one(open_database(url))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20  # 3 on a machine of its own; without a bound 30 and more
     private_postgres.resume()
     assert one(database) == 1
     close_idle(database)

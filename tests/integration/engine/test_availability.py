@@ -164,7 +164,7 @@ def test_who_started_it_by_the_light_client_is_told(
     declare()
     work(application)
     client = Client(redis_url)
-    (message,) = client.follow(client.start("needy", {}), timeout=10)
+    (message,) = client.follow(client.start("needy", {}), timeout=60)
     client.close()
     assert message["state"] == "FAILED"
     assert INSTALL in message["log"]

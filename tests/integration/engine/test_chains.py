@@ -11,7 +11,7 @@ from typing import Any
 
 import dramatiq
 import pytest
-from chains import check_stores, ended, raw_array, recorded
+from chains import check_stores, ended, held_at_retry, raw_array, recorded
 from dramatiq import Worker
 from dramatiq.middleware import SkipMessage
 from waiting import wait_until
@@ -79,7 +79,7 @@ def test_the_status_array_is_the_documented_one_byte_for_byte(application: Appli
     @stage(name="특성 추출")
     def extract(document: Any) -> Any:
         progress(50, substep="벡터화")
-        going_on.wait(10)
+        going_on.wait(60)
         return document
 
     chain_id = Workflow("features", [extract]).start({})
@@ -104,7 +104,7 @@ def test_a_begun_stage_shows_progress_before_its_first_report(application: Appli
 
     @stage
     def quiet(document: Any) -> Any:
-        going_on.wait(10)
+        going_on.wait(60)
 
     chain_id = Workflow("quiet", [quiet]).start({})
     work(application)
@@ -117,7 +117,7 @@ def test_a_begun_stage_shows_progress_before_its_first_report(application: Appli
 def test_a_stage_that_recovers_is_retried_and_its_retry_is_seen(application: Application, work: Work) -> None:
     attempts: list[int] = []
 
-    @stage(name="shaky", max_retries=3, min_backoff=400, max_backoff=400)
+    @stage(name="shaky", max_retries=3, min_backoff=50, max_backoff=50)
     def shaky(document: Any) -> Any:
         attempts.append(current_stage().attempt)
         if len(attempts) < 2:
@@ -125,13 +125,13 @@ def test_a_stage_that_recovers_is_retried_and_its_retry_is_seen(application: App
         return "well"
 
     chain_id = Workflow("recovering", [shaky]).start({})
-    work(application)
-    entry = wait_until(
-        lambda: [e for e in application.board.array(chain_id) if e["process_status"] == "RETRY"]
-    )[0]
-    assert entry["status"] == "PENDING"
-    assert entry["metadata"]["error"] == "not yet"
-    assert entry["metadata"]["retry_at"] > entry["created_at"]
+    with held_at_retry(application) as reached:
+        work(application, worker_threads=1)
+        assert reached.wait(60)
+        (entry,) = application.board.array(chain_id)
+        assert (entry["status"], entry["process_status"]) == ("PENDING", "RETRY")
+        assert entry["metadata"]["error"] == "not yet"
+        assert entry["metadata"]["retry_at"] > entry["created_at"]
     assert ended(application, chain_id).final_result == "well"
     recorded(application)
     check_stores(application, chain_id)
@@ -215,7 +215,7 @@ def test_resume_works_after_the_board_has_forgotten_the_chain(application: Appli
 def test_members_of_a_parallel_stage_run_side_by_side_and_arrive_in_order(
     application: Application, work: Work
 ) -> None:
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
 
     def member(number: int) -> Any:
         @stage(name=f"member {number}", actor_name=f"member{number}")
@@ -258,7 +258,7 @@ def test_a_member_that_fails_for_good(application: Application, work: Work, poli
 
     @stage(name="bad", max_retries=0)
     def bad(document: Any) -> Any:
-        begun.wait(10)
+        begun.wait(60)
         raise ValueError("bad luck")
 
     @stage(name="gather", min_backoff=20, max_backoff=20)
@@ -356,8 +356,8 @@ def test_a_revoked_chain_stops_at_the_next_report(application: Application, work
     @stage
     def endless(document: Any) -> Any:
         try:
-            for percent in range(1, 98):
-                progress(percent)
+            for step in range(1200):
+                progress(50, step=step)
                 running.set()
                 time.sleep(0.05)
         except Exception:  # a stage's own net must not catch it
@@ -372,10 +372,10 @@ def test_a_revoked_chain_stops_at_the_next_report(application: Application, work
 
     chain_id = Workflow("revocable", [endless, never]).start({})
     work(application)
-    assert running.wait(10)
+    assert running.wait(60)
     (receipt,) = revoke(chain_id, "the customer has left")
     assert receipt.was == "RUNNING"
-    assert stopped.wait(10)
+    assert stopped.wait(60)
     recorded(application)
     check_stores(application, chain_id)
     record = application.ledger.read_chain(chain_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import dramatiq
 import pytest
-from chains import check_stores, ended, recorded
+from chains import check_stores, ended, held_at_retry, recorded
 from dramatiq import Worker
 from dramatiq.middleware import Retries
 from waiting import wait_until
@@ -31,7 +31,7 @@ def test_a_revoked_stage_that_never_reports_is_interrupted(application: Applicat
     def busy(document: Any) -> Any:
         entered.set()
         try:
-            for _ in range(3000):
+            for _ in range(6000):
                 time.sleep(0.01)
         finally:
             left.set()
@@ -43,13 +43,13 @@ def test_a_revoked_stage_that_never_reports_is_interrupted(application: Applicat
 
     chain_id = Workflow("interrupted", [busy]).start(1)
     work(application, worker_threads=1)
-    assert entered.wait(10)
+    assert entered.wait(60)
     next_one.send()
     receipt = revoke(chain_id, application=application)
     assert [(one.stage, one.member, one.was, one.outcome) for one in receipt] == [
         (1, 0, "STARTED", "told to stop")
     ]
-    assert left.wait(10)
+    assert left.wait(60)
     wait_until(lambda: after)
     assert ended(application, chain_id).status == "REVOKED"
     recorded(application)
@@ -77,10 +77,10 @@ def test_a_revoked_run_is_neither_a_failure_nor_a_success_to_other_middleware(
     def body(document: Any) -> Any:
         entered.set()
         if leaving == "at its report":
-            may_report.wait(10)
+            may_report.wait(60)
             progress(50)
         try:
-            for _ in range(1000):
+            for _ in range(6000):
                 time.sleep(0.01)
         except BaseException as error:
             if leaving == "with an error of its own":
@@ -90,7 +90,7 @@ def test_a_revoked_run_is_neither_a_failure_nor_a_success_to_other_middleware(
     application.broker.add_middleware(Pager(), before=Retries)
     chain_id = Workflow("paged", [body]).start(1)
     work(application)
-    assert entered.wait(10)
+    assert entered.wait(60)
     revoke(chain_id, application=application)
     may_report.set()
     wait_until(lambda: told)
@@ -140,7 +140,7 @@ def test_a_stage_that_cannot_be_interrupted_is_fenced(application: Application, 
 
     chain_id = Workflow("stubborn", [stubborn]).start(1)
     work(application)
-    assert entered.wait(10)
+    assert entered.wait(60)
     revoke(chain_id, application=application)
     wait_until(lambda: swallowed)
     gate.set()
@@ -152,7 +152,7 @@ def test_a_stage_that_cannot_be_interrupted_is_fenced(application: Application, 
 def test_queued_and_retrying_tasks_are_revoked_without_running(application: Application, work: Work) -> None:
     calls: list[str] = []
 
-    @stage(max_retries=3, min_backoff=1000, max_backoff=1000)
+    @stage(max_retries=3, min_backoff=200, max_backoff=200)
     def failing(document: Any) -> Any:
         calls.append("failing")
         raise ValueError("no")
@@ -163,13 +163,14 @@ def test_queued_and_retrying_tasks_are_revoked_without_running(application: Appl
 
     retrying = Workflow("retrying", [failing]).start(1)
     queued = Workflow("queued", [waiting]).start(1)
-    worker = work(application, queues={"default"})
-    wait_until(lambda: (application.board.task(retrying, 1) or {}).get("status") == "RETRY")
-    assert revoke(retrying, application=application)[0].outcome == "its retry is called off"
-    assert revoke(queued, application=application)[0].outcome == "will not run"
+    with held_at_retry(application) as reached:
+        worker = work(application, queues={"default"}, worker_threads=1)
+        assert reached.wait(60)
+        assert revoke(retrying, application=application)[0].outcome == "its retry is called off"
+        assert revoke(queued, application=application)[0].outcome == "will not run"
     worker.stop()
     work(application)
-    time.sleep(2)
+    time.sleep(1)  # by then both have come again: nothing can be waited for that must not happen
     assert calls == ["failing"]
     assert {ended(application, chain_id).status for chain_id in (retrying, queued)} == {"REVOKED"}
 
@@ -193,7 +194,7 @@ def test_a_chain_resumed_while_its_revoked_run_is_still_leaving(build_applicatio
 
     chain_id = Workflow("leaving", [body]).start(1)
     worker = work(application, worker_threads=1)
-    assert entered.wait(10)
+    assert entered.wait(60)
     revoke(chain_id, application=application)
     # No thread is free, so that its message still waits when the first run lets its own go.
     resume(chain_id, application=application)
@@ -210,7 +211,7 @@ def test_a_shutdown_gives_back_what_does_not_end_in_time(application: Applicatio
         calls.append(1)
         entered.set()
         if len(calls) == 1:
-            gate.wait(30)
+            gate.wait(60)
             return "from the worker that was told to go"
         return "from its successor"
 
@@ -220,7 +221,7 @@ def test_a_shutdown_gives_back_what_does_not_end_in_time(application: Applicatio
 
     chain_id = Workflow("handed back", [slow, after]).start(1)
     worker = work(application)
-    assert entered.wait(10)
+    assert entered.wait(60)
     worker.stop(timeout=300)
     task = application.board.task(chain_id, 1)
     assert task is not None

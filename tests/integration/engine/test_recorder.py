@@ -40,10 +40,10 @@ def test_chains_finish_while_postgresql_is_down_and_are_recorded_on_its_return(
     ids = two_stages().start_many(range(100))
     private_postgres.stop()
     work(application)
-    assert [ended(application, chain_id, 30).final_result for chain_id in ids] == list(range(100))
+    assert [ended(application, chain_id).final_result for chain_id in ids] == list(range(100))
     assert application.board.clients.get().xlen(application.board.keys.events) > 0
     private_postgres.start()
-    recorded(application, 20)
+    recorded(application)
     for chain_id in ids:
         check_stores(application, chain_id)
     assert TaskLog.select().where(TaskLog.status == "SUCCESS").count(application.database) == 200
@@ -87,11 +87,17 @@ def test_recorders_rest_together(build_application: Any) -> None:
 
     recorder = Recorder(board.clients.url, keys, application.ledger, linger=1.0)
     recorder.start()
-    client.xadd(keys.events, event("t1"))
-    wait_until(lambda: client.pttl(keys.rest) > 0)
+
+    def rests() -> bool:
+        """Whether it has begun a rest of which most is left."""
+        client.xadd(keys.events, event("t1"))
+        wait_until(lambda: not client.xlen(keys.events))
+        return client.pttl(keys.rest) > 500
+
+    wait_until(rests)
     client.xadd(keys.events, event("t2"))
-    left = client.pttl(keys.rest) / 1000
     begun = time.monotonic()
+    left = client.pttl(keys.rest) / 1000
     other = Recorder(board.clients.url, keys, application.ledger)
     other.start()
     wait_until(lambda: not client.xlen(keys.events))
@@ -122,7 +128,7 @@ def test_what_a_recorder_has_in_hand_outlives_an_emptied_redis(
     wait_until(taken)
     client.flushdb()
     private_postgres.start()
-    wait_until(lambda: TaskLog.select().count(application.database) == 2, 20)
+    wait_until(lambda: TaskLog.select().count(application.database) == 2)
     recorder.stop()
 
 
@@ -153,12 +159,14 @@ def test_a_batch_s_chain_leaves_the_board_when_the_ledger_has_it(build_applicati
 def test_a_chain_that_went_on_meanwhile_is_not_shed(build_application: Any, work: Work) -> None:
     application = build_application()
     starting.start_named(two_stages(), {"batch.0": {}}, batch_id="batch")
-    work(application)
+    worker = work(application)
     ended(application, "batch.0")
+    worker.stop()
     control.resume("batch.0", from_stage=1, application=application)
     client, keys = application.board.clients.get(), application.board.keys
     live = application.board.chain("batch.0")
     assert live is not None
+    work(application)
     ended(application, "batch.0")
     own = [keys.live("batch.0"), keys.array("batch.0"), keys.messages("batch.0")]
     shed = client.register_script(source("shed"))

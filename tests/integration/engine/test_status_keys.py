@@ -95,7 +95,7 @@ def test_from_start_to_end(video: Video, work: Work) -> None:
         "updated_at": waiting["updated_at"],
     }
     work(video.application)
-    assert video.entered.wait(10)
+    assert video.entered.wait(60)
     half = video.progress("17")
     assert (half["progress"], half["status"], half["step"]) == (25, "PROCESSING", "인코딩")
     assert half["updated_at"] > waiting["updated_at"]
@@ -121,7 +121,7 @@ def test_a_failure_and_a_resume(video: Video, work: Work) -> None:
     video.gate.clear()
     video.entered.clear()
     resume(chain_id, from_stage=1, application=video.application)
-    assert video.entered.wait(10)
+    assert video.entered.wait(60)
     assert video.status(chain_id) is None
     assert video.progress(chain_id)["status"] == "PROCESSING"
     video.gate.set()
@@ -163,10 +163,10 @@ def test_a_chain_that_the_light_client_starts(video: Video, work: Work, redis_ur
     client = Client(redis_url)
     chain_id = client.start("video", {"result": {"hls_path": "/v"}})
     work(video.application)
-    assert video.entered.wait(10)
+    assert video.entered.wait(60)
     assert video.progress(chain_id)["progress"] == 25
     video.gate.set()
-    assert [message["state"] for message in client.follow(chain_id, timeout=10)][-1] == "END"
+    assert [message["state"] for message in client.follow(chain_id, timeout=60)][-1] == "END"
     assert video.status(chain_id) == {"hls_path": "/v", "status": "READY"}
     client.close()
 

@@ -312,12 +312,12 @@ def test_delayed_messages_survive_a_redis_that_was_away(
 
     chain_id = Workflow("kept", [body]).start({})
     work(application)
-    wait_until(lambda: (application.board.task(chain_id, 1) or {}).get("status") == "RETRY")
+    wait_until(lambda: (application.board.task(chain_id, 1) or {}).get("retries"))
     lonely.send_with_options(delay=2500)
     client = application.board.clients.get()
     wait_until(lambda: not client.llen("callboard:dramatiq:default.DQ"))
     private_redis.stop()
     threading.Event().wait(0.5)
     private_redis.start()
-    assert ended(application, chain_id, 30).final_result == "recovered"
-    assert alone.wait(15)
+    assert ended(application, chain_id).final_result == "recovered"
+    assert alone.wait(60)

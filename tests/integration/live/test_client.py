@@ -54,7 +54,7 @@ def house(build_application: Any, work: Callable[..., Any]) -> Application:
 def test_start_follow_and_status(house: Application, redis_url: str) -> None:
     client = Client(redis_url)
     chain_id = client.start("from_elsewhere", {"n": 1}, initiated_by="shop")
-    messages = list(client.follow(chain_id, timeout=15))
+    messages = list(client.follow(chain_id, timeout=60))
     assert messages[0]["run_id"] == chain_id
     assert messages[-1] == {"run_id": chain_id, "state": "END", "progress": 1}
     assert [message["log"] for message in messages if "log" in message] == ["절반"]
@@ -79,10 +79,10 @@ def test_a_key_starts_one_chain_whoever_uses_it_and_a_redelivery_none(
     assert ended(house, chain_id).status == "SUCCESS"
     own = one.start("from_elsewhere", {}, chain_id="mine")
     assert own == one.start("from_elsewhere", {}, chain_id="mine") == "mine"
-    assert list(one.follow("mine", timeout=15))[-1]["state"] == "END"
+    assert list(one.follow("mine", timeout=60))[-1]["state"] == "END"
     # The key belongs to the first chain: whoever follows another is told.
     one.start("from_elsewhere", {}, chain_id="other", idempotency_key="order 7")
-    assert chain_id in list(one.follow("other", timeout=15))[-1]["log"]
+    assert chain_id in list(one.follow("other", timeout=60))[-1]["log"]
     house.broker.join("callboard")
     assert house.ledger.read_chain("other") is None
     for client in (one, two):
@@ -94,7 +94,7 @@ def test_what_cannot_start_is_told_to_who_follows(
 ) -> None:
     client = Client(redis_url)
     chain_id = client.start("no_such_workflow", {})
-    [message] = client.follow(chain_id, timeout=15)
+    [message] = client.follow(chain_id, timeout=60)
     assert message["state"] == "FAILED"
     assert "no workflow is named 'no_such_workflow'" in message["log"]
     with pytest.raises(WorkflowError, match="not JSON"):
@@ -118,10 +118,10 @@ def test_follow_outlasts_a_resume_and_a_lost_stream(redis_url: str) -> None:
     story.board.apply(story.board.resume(story.chain_id, None))
     timer = threading.Timer(0.2, story.run)
     timer.start()
-    assert [message["state"] for message in client.follow(story.chain_id, 10)][-1] == "END"
+    assert [message["state"] for message in client.follow(story.chain_id, 60)][-1] == "END"
     timer.join()
     story.board.clients.get().delete(Keys().messages(story.chain_id))
-    assert list(client.follow(story.chain_id, 10)) == [
+    assert list(client.follow(story.chain_id, 60)) == [
         {"run_id": story.chain_id, "state": "END", "progress": 1}
     ]
     client.close()
@@ -163,7 +163,7 @@ import db
 from callboard.client import Client
 client = Client({redis_url!r})
 chain_id = client.start("from_elsewhere", {{}}, idempotency_key={key!r})
-states = [message["state"] for message in client.follow(chain_id, timeout=15)]
+states = [message["state"] for message in client.follow(chain_id, timeout=60)]
 print(json.dumps([db.NAME, states[-1], len(client.status(chain_id)),
     sorted(name for name in sys.modules if name.split(".")[0] in ("actors", "api", "middleware"))]))
 """

@@ -22,7 +22,7 @@ async def events(served: Served, run_id: str, last_id: str | None = None) -> Asy
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
     url = f"{served.http}/api/runs/{run_id}/events"
     async with (
-        httpx.AsyncClient(timeout=10, verify=False) as client,
+        httpx.AsyncClient(timeout=60, verify=False) as client,
         client.stream("GET", url, headers=headers) as answer,
     ):
         assert answer.status_code == 200
@@ -137,7 +137,7 @@ def test_heartbeats_and_room(redis_url: str) -> None:
                 answer = await client.get(f"{served.http}/api/runs/{story.chain_id}/events")
                 assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
             await stream.aclose()  # type: ignore[attr-defined]
-            await until(lambda: served.live.open_sockets == 0, 2)
+            await until(lambda: served.live.open_sockets == 0)
 
     asyncio.run(scenario())
 
