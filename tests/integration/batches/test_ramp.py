@@ -15,7 +15,7 @@ from waiting import wait_until
 
 from actors.batches.driver import NEXT_LOOK, advance
 from actors.batches.release import FEWEST_THREADS, IMAGES_PER_THREAD, LATEST, REACTION, release, room_of
-from db.batches.board import LiveBatch
+from db.batches.live import LiveBatch
 from db.batches.pace import Pace, Sample
 
 Work = Callable[..., Worker]
