@@ -10,7 +10,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware
 
 from callboard.errors import LedgerUnavailable
-from db.events import Entry, Event, newest
+from db.events import PAYLOAD, Entry, Event, newest
 from db.keys import BATCH_CHAIN_TTL, Keys
 from db.ledger import Ledger
 from db.redis_client import connect
@@ -157,18 +158,21 @@ class Recorder(threading.Thread):
                 "what has happened.",
                 len(entries) - len(there),
             )
-        events = []
-        for entry_id, fields in newest(there):
-            try:
-                events.append(Event.from_fields(fields))
-            except ValueError:
-                self.logger.exception(
-                    "Event %r in the stream is malformed and is left out: %r", entry_id, fields
-                )
+        events = [event for entry in newest(there) if (event := self._parse(*entry)) is not None]
         self.ledger.record(events)
         self._settle([entry_id for entry_id, _ in entries])
         self._shed(events)
         return len(entries)
+
+    def _parse(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Event | None:
+        try:
+            return Event.from_fields(fields)
+        except ValueError:
+            self.logger.exception("Event %r in the stream is malformed: %.4000r", entry_id, fields)
+        with suppress(ValueError):
+            # The state counts, whatever it carries.
+            return Event.from_fields({name: fields[name] for name in fields.keys() - PAYLOAD})
+        return None
 
     def _read(self, block: float) -> list[Entry]:
         try:
@@ -186,7 +190,7 @@ class Recorder(threading.Thread):
         keys = self.keys
         answer: Any = self._claim_script(
             [keys.events, keys.workers],
-            [keys.recorders, self.consumer, keys.life(""), BATCH, int(self.claim_after * 1000)],
+            [keys.recorders, self.consumer, keys.life(""), self._count, int(self.claim_after * 1000)],
         )
         held, size = answer
         self._count = max(1, min(BATCH, BATCH_BYTES // max(1, size)))
