@@ -34,6 +34,8 @@ from .outage import Outage
 BATCH = 5000
 #: Bytes that they have at most, about: after an outage thousands of large results may wait.
 BATCH_BYTES = 32 << 20
+#: Events to which a transaction shrinks while the database does not answer: a slow one may never manage more.
+SMALLEST = 500
 #: Seconds to let events gather after a batch that was not full.
 LINGER = 0.05
 #: All recorders rest for this many times the time that a batch took: under load more events gather, and
@@ -91,6 +93,7 @@ class Recorder(threading.Thread):
         #: Events that one read takes: fewer than ``BATCH`` where they are large.
         self._count = BATCH
         self._outage = Outage(self.logger, "The recorder")
+        self._portion = BATCH
         # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
         # emptied meanwhile would have lost them.
         self._in_hand: Sequence[Entry] = ()
@@ -110,11 +113,15 @@ class Recorder(threading.Thread):
                 if not self._in_hand:
                     self._in_hand = self._read(0 if stopping else READ_BLOCK)
                 begun = time.monotonic()
-                recorded = self._write(self._in_hand)
-                self._in_hand = ()
+                recorded = self._write(self._in_hand[: self._portion])
+                self._in_hand = self._in_hand[recorded:]
                 self._outage.end()
-                self._let_gather(recorded, time.monotonic() - begun)
+                if not self._in_hand:
+                    self._portion = min(BATCH, 2 * self._portion)
+                    self._let_gather(recorded, time.monotonic() - begun)
             except (redis.RedisError, LedgerUnavailable) as error:
+                if isinstance(error, LedgerUnavailable):
+                    self._portion = max(SMALLEST, self._portion // 2)
                 self._outage.note(error)
                 self._stop_asked.wait(OUTAGE_PAUSE)
             except Exception:

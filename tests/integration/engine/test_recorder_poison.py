@@ -150,6 +150,28 @@ def test_large_events_are_taken_a_few_at_a_time(
     wait_until(lambda: recorder.record_once() >= 200)
 
 
+def test_a_slow_database_gets_less_at_a_time(
+    build_application: Any, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("middleware.recorder.BATCH", 400)
+    monkeypatch.setattr("middleware.recorder.SMALLEST", 50)
+    monkeypatch.setattr("db.bounded.BoundedConnection.statement_seconds", 1.0)
+    application = build_application(DATABASE_URL=postgres_url)
+    execute(
+        postgres_url,
+        "CREATE FUNCTION drag() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END'; "
+        "CREATE TRIGGER drag BEFORE INSERT ON task_logs FOR EACH ROW EXECUTE FUNCTION drag()",
+    )
+    for number in range(400):
+        note(application, f"t{number}")
+    recorder = recorder_of(application)
+    recorder.start()
+    recorded(application, 30)
+    recorder.stop()
+    assert len(tasks(application)) == 400
+
+
 def waits_once(caplog: pytest.LogCaptureFixture) -> bool:
     found = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert all("waits" in record.getMessage() for record in found), found
