@@ -32,6 +32,8 @@ _DECODE = json.JSONDecoder().raw_decode
 _SEQ_DIGITS = 19  # of the largest number that a column holds
 _STATUSES = frozenset(status.value for status in ProcessStatus)
 
+#: Fields that stages make up as they like; without them an event still tells the states.
+PAYLOAD = frozenset((b"final", b"result", b"traceback"))
 #: An entry of the stream: its id and its fields.
 Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes]]
 

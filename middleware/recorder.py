@@ -10,7 +10,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from dramatiq.logging import get_logger
 from dramatiq.middleware import Middleware
 
 from callboard.errors import LedgerUnavailable
-from db.events import Entry, Event, newest
+from db.events import PAYLOAD, Entry, Event, newest
 from db.keys import BATCH_CHAIN_TTL, Keys
 from db.ledger import Ledger
 from db.redis_client import connect
@@ -33,6 +34,8 @@ from .outage import Outage
 BATCH = 5000
 #: Bytes that they have at most, about: after an outage thousands of large results may wait.
 BATCH_BYTES = 32 << 20
+#: Events to which a transaction shrinks while the database does not answer: a slow one may never manage more.
+SMALLEST = 500
 #: Seconds to let events gather after a batch that was not full.
 LINGER = 0.05
 #: All recorders rest for this many times the time that a batch took: under load more events gather, and
@@ -90,6 +93,7 @@ class Recorder(threading.Thread):
         #: Events that one read takes: fewer than ``BATCH`` where they are large.
         self._count = BATCH
         self._outage = Outage(self.logger, "The recorder")
+        self._portion = BATCH
         # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
         # emptied meanwhile would have lost them.
         self._in_hand: Sequence[Entry] = ()
@@ -109,11 +113,15 @@ class Recorder(threading.Thread):
                 if not self._in_hand:
                     self._in_hand = self._read(0 if stopping else READ_BLOCK)
                 begun = time.monotonic()
-                recorded = self._write(self._in_hand)
-                self._in_hand = ()
+                recorded = self._write(self._in_hand[: self._portion])
+                self._in_hand = self._in_hand[recorded:]
                 self._outage.end()
-                self._let_gather(recorded, time.monotonic() - begun)
+                if not self._in_hand:
+                    self._portion = min(BATCH, 2 * self._portion)
+                    self._let_gather(recorded, time.monotonic() - begun)
             except (redis.RedisError, LedgerUnavailable) as error:
+                if isinstance(error, LedgerUnavailable):
+                    self._portion = max(SMALLEST, self._portion // 2)
                 self._outage.note(error)
                 self._stop_asked.wait(OUTAGE_PAUSE)
             except Exception:
@@ -157,18 +165,21 @@ class Recorder(threading.Thread):
                 "what has happened.",
                 len(entries) - len(there),
             )
-        events = []
-        for entry_id, fields in newest(there):
-            try:
-                events.append(Event.from_fields(fields))
-            except ValueError:
-                self.logger.exception(
-                    "Event %r in the stream is malformed and is left out: %r", entry_id, fields
-                )
+        events = [event for entry in newest(there) if (event := self._parse(*entry)) is not None]
         self.ledger.record(events)
         self._settle([entry_id for entry_id, _ in entries])
         self._shed(events)
         return len(entries)
+
+    def _parse(self, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Event | None:
+        try:
+            return Event.from_fields(fields)
+        except ValueError:
+            self.logger.exception("Event %r in the stream is malformed: %.4000r", entry_id, fields)
+        with suppress(ValueError):
+            # The state counts, whatever it carries.
+            return Event.from_fields({name: fields[name] for name in fields.keys() - PAYLOAD})
+        return None
 
     def _read(self, block: float) -> list[Entry]:
         try:
@@ -186,7 +197,7 @@ class Recorder(threading.Thread):
         keys = self.keys
         answer: Any = self._claim_script(
             [keys.events, keys.workers],
-            [keys.recorders, self.consumer, keys.life(""), BATCH, int(self.claim_after * 1000)],
+            [keys.recorders, self.consumer, keys.life(""), self._count, int(self.claim_after * 1000)],
         )
         held, size = answer
         self._count = max(1, min(BATCH, BATCH_BYTES // max(1, size)))

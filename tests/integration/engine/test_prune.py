@@ -201,12 +201,17 @@ def test_dead_workers(build_application: Any) -> None:
         ("alive", long_ago),
         ("fresh", time.time()),
         ("holds", long_ago),
+        ("held events", long_ago),
     ):
         client.hset(keys.workers, name, json.dumps({**facts, "broker": f"b-{name}", "started": started}))
     client.set(keys.life("alive"), "1", ex=30)
     client.sadd(f"{namespace}:__acks__.b-holds.default.DQ", "message")
+    # Another recorder claims them from who is known to be dead.
+    client.xgroup_create(keys.events, keys.recorders, id="0", mkstream=True)
+    client.xadd(keys.events, {"chain": "x"})
+    client.xreadgroup(keys.recorders, "held events", {keys.events: ">"})
     assert pruned(application) == {"workers": 1}
-    assert set(client.hkeys(keys.workers)) == {b"alive", b"fresh", b"holds"}
+    assert set(client.hkeys(keys.workers)) == {b"alive", b"fresh", b"holds", b"held events"}
 
 
 def test_marks_of_open_chains(build_application: Any) -> None:

@@ -61,12 +61,19 @@ def test_a_poisonous_event_holds_up_no_other(
     assert tasks(application) >= {"before", "after"}
 
 
-def test_a_row_that_the_database_refuses_costs_what_it_carries_and_no_state(
-    application: Application, recorder: Recorder, caplog: pytest.LogCaptureFixture
-) -> None:
+DEEP = {
     # Not a number must become null, for which Python goes down once more, in larger steps.
-    deep = 900 * "[" + "NaN" + 900 * "]"
-    fields = {**entry(chain_fields("c1", 3, status="SUCCESS")), b"final": deep.encode()}
+    "written": 900 * "[" + "NaN" + 900 * "]",
+    "read": 200_000 * "[" + 200_000 * "]",
+    "no JSON": "[1",
+}
+
+
+@pytest.mark.parametrize("final", DEEP.values(), ids=DEEP)
+def test_what_cannot_be_kept_costs_no_state(
+    application: Application, recorder: Recorder, caplog: pytest.LogCaptureFixture, final: str
+) -> None:
+    fields = {**entry(chain_fields("c1", 3, status="SUCCESS")), b"final": final.encode()}
     fields |= {b"place": b"1.0", b"result": b'{"n": 1}'}
     fields |= {b"task": json.dumps({"task": "t1", "actor": "a", "status": "SUCCESS"}).encode()}
     note(application, "before")
@@ -78,7 +85,7 @@ def test_a_row_that_the_database_refuses_costs_what_it_carries_and_no_state(
     assert [task.status for task in record.tasks] == ["SUCCESS"]
     assert tasks(application) == {"before", "t1"}
     (error,) = [found.getMessage() for found in caplog.records if found.levelno == logging.ERROR]
-    assert "'c1'" in error
+    assert "c1" in error
 
 
 def test_events_that_somebody_took_out_of_the_stream_are_told_of_once(
@@ -141,6 +148,28 @@ def test_large_events_are_taken_a_few_at_a_time(
     for number in range(500):
         note(application, f"small {number}")
     wait_until(lambda: recorder.record_once() >= 200)
+
+
+def test_a_slow_database_gets_less_at_a_time(
+    build_application: Any, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("middleware.recorder.BATCH", 400)
+    monkeypatch.setattr("middleware.recorder.SMALLEST", 50)
+    monkeypatch.setattr("db.bounded.BoundedConnection.statement_seconds", 1.0)
+    application = build_application(DATABASE_URL=postgres_url)
+    execute(
+        postgres_url,
+        "CREATE FUNCTION drag() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_sleep(0.004); RETURN NEW; END'; "
+        "CREATE TRIGGER drag BEFORE INSERT ON task_logs FOR EACH ROW EXECUTE FUNCTION drag()",
+    )
+    for number in range(400):
+        note(application, f"t{number}")
+    recorder = recorder_of(application)
+    recorder.start()
+    recorded(application, 30)
+    recorder.stop()
+    assert len(tasks(application)) == 400
 
 
 def waits_once(caplog: pytest.LogCaptureFixture) -> bool:
