@@ -16,7 +16,7 @@ from dramatiq import Message, MessageProxy, Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker as StockRabbitmqBroker
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
 from dramatiq.common import current_millis
-from dramatiq.errors import ConnectionClosed
+from dramatiq.errors import BrokerConnectionError, ConnectionClosed
 
 from db.board import Board
 from db.chains import Transition
@@ -99,7 +99,14 @@ class RabbitmqBroker(StockRabbitmqBroker):
         elif hand_over.released is None:
             self.send_successors_again(message)
             self.send_retry_again(message)
-        self.send(hand_over.released or [])
+        try:
+            self.send(hand_over.released or [])
+        except (redis.RedisError, pika.exceptions.AMQPError, BrokerConnectionError):
+            raise
+        except Exception:
+            # Options that are no JSON, or a hook that forbids it. The sweep finds that nobody owns what
+            # follows, and makes its messages anew; not acked, this one would be the worker's for good.
+            self.logger.exception("What follows message %s cannot be sent as it is.", message.message_id)
 
     def give_back(self, message: MessageProxy, transition: Transition) -> None:
         """Let a message's task go. RabbitMQ delivers the message again when the connection closes.

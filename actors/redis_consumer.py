@@ -13,7 +13,7 @@ from dramatiq import Message, MessageProxy
 from dramatiq.brokers.redis import _RedisConsumer
 from dramatiq.errors import ConnectionClosed, DecodeError
 
-from middleware.run import run_of, verdict_of
+from middleware.run import HandOver, run_of, verdict_of
 
 if TYPE_CHECKING:
     from .redis_broker import RedisBroker
@@ -75,7 +75,7 @@ class Consumer(_RedisConsumer):
             elif run.hand_over is None:
                 self.broker.drop(message, self.queue_name)
             else:
-                self.broker.settle(run.hand_over, self.queue_name, verb, redis_message_id)
+                self._hand_over(run.hand_over, verb, message)
             self.broker.let_go(self.queue_name, redis_message_id)
         except redis.RedisError as error:
             # Dramatiq tries again for as long as the connection counts as closed, and only then.
@@ -85,6 +85,19 @@ class Consumer(_RedisConsumer):
             self._etas.pop(redis_message_id, None)
             if self.prefetch - self.outstanding_message_count >= self._least_room:
                 self._room.set()
+
+    def _hand_over(self, hand_over: HandOver, verb: str, message: MessageProxy) -> None:
+        redis_message_id = message.options["redis_message_id"]
+        try:
+            self.broker.settle(hand_over, self.queue_name, verb, redis_message_id)
+        except redis.RedisError:
+            raise
+        except Exception:
+            # Options that are no JSON, or a hook that forbids it. Told without them, what follows is unowned,
+            # and the sweep makes its messages anew; untold, the task would be this worker's for good.
+            self.logger.exception("What follows message %s cannot be sent as it is.", message.message_id)
+            hand_over.successors = []
+            self.broker.settle(hand_over, self.queue_name, verb, redis_message_id)
 
     def __next__(self) -> MessageProxy | None:
         try:

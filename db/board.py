@@ -15,8 +15,6 @@ from .keys import FINAL_STATE_TTL, Keys
 from .redis_client import ThreadClients
 from .scripts import script
 
-#: Seconds that a tracked task of no chain is remembered while it waits or runs.
-LONE_TASK_TTL = 7 * 86_400
 #: Characters of an error that the board and the ledger show; the traceback is kept beside it.
 ERROR_LENGTH = 500
 
@@ -141,7 +139,6 @@ class Board:
                     worker,
                     retries,
                     self.status_ttl,
-                    LONE_TASK_TTL,
                     self.keys.life(""),
                     self.max_worker_deaths,
                     delivery,

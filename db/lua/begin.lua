@@ -2,8 +2,8 @@
 --
 -- KEYS: live hash, status array, event stream, message stream, open chains
 -- ARGV: chain id ("" for a task of no chain), stage, member, task id, actor, now, worker,
---       retries (as the message says), status ttl, lone ttl (seconds that a task of no chain is kept),
---       key of a worker's life without the worker's id, deaths of workers that a task survives,
+--       retries (as the message says), status ttl, key of a worker's life without the worker's id,
+--       deaths of workers that a task survives,
 --       number of the worker's delivery: the same begin once more, as its answer was lost, is told the same,
 --       seconds that the worker counts as alive from now on, if it does not yet (0 = leave that to others)
 -- Returns: {"go", token, attempt, results of the members before or false}, {"exhausted", token, attempt,
@@ -20,7 +20,6 @@ if not chain then
         return {"unknown"}
     end
     redis.call("HSET", live, "state", NEW_STATE, "created", now)
-    redis.call("EXPIRE", live, ARGV[10])
     chain, of, task = read(stage, ARGV[3])
 end
 if task.status == "SUCCESS" then
@@ -34,7 +33,7 @@ if tonumber(ARGV[8]) < (task.retries or 0) or chain.state.current ~= of.number t
 end
 -- What a run that holds the task is told.
 local function verdict()
-    if (task.deaths or 0) >= tonumber(ARGV[12]) then
+    if (task.deaths or 0) >= tonumber(ARGV[11]) then
         return {"exhausted", tostring(task.token), task.attempt, false}
     end
     local inputs = false
@@ -48,10 +47,10 @@ local function verdict()
 end
 
 if task.status == "STARTED" or task.status == "RUNNING" then
-    if task.worker == ARGV[7] and ARGV[13] ~= "" and task.delivery == ARGV[13] then
+    if task.worker == ARGV[7] and ARGV[12] ~= "" and task.delivery == ARGV[12] then
         return verdict()
     end
-    local alive_for = redis.call("PTTL", ARGV[11] .. task.worker)
+    local alive_for = redis.call("PTTL", ARGV[10] .. task.worker)
     if alive_for > 0 then
         return {"busy", alive_for}
     end
@@ -59,12 +58,12 @@ if task.status == "STARTED" or task.status == "RUNNING" then
 end
 
 -- After an outage a worker may begin before its lifeline has said again that it lives.
-if ARGV[14] ~= "0" then
-    redis.call("SET", ARGV[11] .. ARGV[7], 1, "EX", ARGV[14], "NX")
+if ARGV[13] ~= "0" then
+    redis.call("SET", ARGV[10] .. ARGV[7], 1, "EX", ARGV[13], "NX")
 end
 task.token, task.attempt = task.token + 1, task.attempt + 1
 task.status, task.progress, task.worker = "STARTED", 1, ARGV[7]
-task.task, task.actor, task.delivery = ARGV[4], ARGV[5], ARGV[13]
+task.task, task.actor, task.delivery = ARGV[4], ARGV[5], ARGV[12]
 task.metadata, task.finished, task.due = nil, nil, nil
 task.started, task.retries = task.started or now, task.retries or 0
 local first = chain.state.status == "PENDING"

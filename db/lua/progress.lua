@@ -25,6 +25,7 @@ if first then
     show(chain_id, chain, of, task, now, ttl, ttl, ARGV[9], {}, false)
 elseif chain_id == "" then
     redis.call("HSET", live, task.place, encode_task(task))
+    keep_lone(chain_id)
 else
     -- Only the first report changes what the ledger keeps.
     local entry, progress = entry_of(chain, of, task, now)

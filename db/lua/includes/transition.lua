@@ -26,6 +26,9 @@ local live, array, stream, messages, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 
 -- Milliseconds after which the sweep looks at a chain that has moved onto the board.
 local FIRST_LOOK = 15000
 
+-- Seconds that a task of no chain is remembered while it waits or runs: longer than Dramatiq may delay a retry.
+local LONE_TTL = 8 * 86400
+
 -- Milliseconds in which the moves of a batch's chains gather before the batch is looked at.
 local BATCH_PAUSE = 100
 local BATCH_LETTER = {SUCCESS = "S", FAILURE = "F", REVOKED = "R"}
@@ -297,6 +300,14 @@ local function tell_batch(chain, letter)
     return batch
 end
 
+-- A task of no chain is remembered for a while after each of its moves. Nothing follows it, so that nobody would
+-- find what it left behind.
+local function keep_lone(chain_id)
+    if chain_id == "" then
+        redis.call("EXPIRE", live, LONE_TTL)
+    end
+end
+
 -- Writes a task's transition and shows it to everyone: live state, array, message, event.
 -- ttl: of the array; final_ttl: how long an ended chain stays; log: JSON string or ""; more: see emit;
 -- chain_moved: whether the chain's status or counters changed, too.
@@ -324,6 +335,7 @@ local function show(chain_id, chain, of, task, now, ttl, final_ttl, log, more, c
     end
     local state_text = cjson.encode(state)
     redis.call("HSET", live, "state", state_text, unpack(fields))
+    keep_lone(chain_id)
     emit(chain_id, chain, chain_moved and chain_id ~= "" and state_text, task, task_text, more)
     if TERMINAL[state.status] then
         redis.call("EXPIRE", live, final_ttl)

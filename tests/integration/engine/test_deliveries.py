@@ -303,6 +303,28 @@ def test_a_tracked_actor_of_no_chain_has_a_row_of_its_own(application: Applicati
     assert (row.status, row.error) == ("FAILURE", "never")
 
 
+def test_a_tracked_actor_of_no_chain_may_run_for_longer_than_it_is_remembered(
+    build_application: Any,
+) -> None:
+    board = build_application().board
+    client, place = board.clients.get(), Place("", 1, 0, "alone")
+    live = board.keys.lone("alone")
+
+    def left_after(move: Callable[[], Any]) -> int:
+        client.expire(live, 5)
+        move()
+        return int(client.ttl(live))
+
+    token = board.begin(place, actor="alone", worker="w", retries=0).token
+    week = 7 * 86_400
+    assert client.ttl(live) > week
+    assert left_after(lambda: board.progress(place, token, 10, "{}", None)) > week
+    assert left_after(lambda: board.progress(place, token, 20, "{}", None)) > week
+    assert left_after(lambda: board.apply(board.retry(place, token, "{}", "no", "", 1, 0))) > week
+    token = board.begin(place, actor="alone", worker="w", retries=1).token
+    assert left_after(lambda: board.apply(board.finish(place, token, "{}", "1"))) <= 3600
+
+
 def test_enqueue_hooks_hear_of_every_message_of_a_chain(application: Application, work: Work) -> None:
     heard: list[str] = []
 

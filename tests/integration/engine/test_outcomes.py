@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from chains import check_stores, ended, recorded
 from dramatiq import Worker
 from dramatiq.middleware import Retries
+from waiting import wait_until
 
 from actors.application import Application
+from actors.control import send_again
 from actors.progress import progress
 from actors.workflow import Workflow, parallel, stage
 
@@ -95,6 +98,35 @@ def test_a_hook_that_is_interrupted_once_the_result_is_known_takes_nothing_back(
     chain_id = Workflow("late hook", [counted]).start(1)
     work(application)
     assert ended(application, chain_id).final_result == 1
+
+
+def test_a_retry_that_cannot_be_sent_as_it_is_is_made_anew_by_the_sweep(
+    application: Application, work: Work
+) -> None:
+    class Scribbling(dramatiq.Middleware):
+        def before_process_message(self, broker: Any, message: Any) -> None:
+            message.options["mine"] = object()
+
+    calls: list[int] = []
+
+    @stage(max_retries=1, min_backoff=1, max_backoff=1)
+    def body(document: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError("once")
+        return document
+
+    application.broker.add_middleware(Scribbling())
+    chain_id = Workflow("scribbled", [body]).start(1)
+    work(application)
+    wait_until(lambda: (application.board.task(chain_id, 1) or {}).get("status") == "RETRY")
+    # RabbitMQ's queues cannot be looked into: there a retry counts as on its way for a minute.
+    task = application.board.task(chain_id, 1) or {}
+    fields = json.dumps({**task, "due": 0})
+    application.board.clients.get().hset(application.board.keys.live(chain_id), "1.0", fields)
+    wait_until(lambda: send_again(chain_id, application=application))
+    assert ended(application, chain_id).final_result == 1
+    assert len(calls) == 2
 
 
 def test_an_error_as_long_as_a_book_is_cut_wherever_it_is_shown(build_application: Any, work: Work) -> None:
