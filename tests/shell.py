@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -114,6 +115,28 @@ class Shell:
     def call(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``callboard`` to its end."""
         return self.python("-m", "callboard", *arguments, **environment)
+
+    def on_a_terminal(self, *arguments: str) -> tuple[int, str]:
+        """Run ``callboard`` to its end on a terminal; its exit status, and what was drawn."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "callboard", *arguments],
+            cwd=self.folder,
+            env={**self.environment, "TERM": "xterm-256color"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        drawn = b""
+        try:
+            while piece := os.read(ours, 65536):
+                drawn += piece
+        except OSError:  # Linux: the other side has closed
+            pass
+        finally:
+            os.close(ours)
+        return process.wait(60), drawn.decode()
 
     def json_lines(self, *arguments: str) -> list[dict[str, Any]]:
         """What ``callboard … --json`` prints, each line an object."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module, reload
+from pathlib import Path
 from typing import Any
+
+from chains import ended
 
 from actors.application import Application
 from actors.workflow import Workflow
@@ -25,3 +28,15 @@ def final_result(application: Application, chain_id: str) -> dict[str, Any]:
     assert live.state["status"] == "SUCCESS", live.state
     found: dict[str, Any] = live.final
     return found
+
+
+def run(workflow: Workflow, document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Start a chain, wait for its end, and return its id with what it returned."""
+    chain_id = workflow.start(document)
+    ended(workflow.application, chain_id, 90)
+    return chain_id, final_result(workflow.application, chain_id)
+
+
+def local(url: str) -> Path:
+    """Where a file of the test's storage lies."""
+    return Path(url.removeprefix("file://"))

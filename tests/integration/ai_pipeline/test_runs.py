@@ -16,7 +16,7 @@ from api_server import Api, serving
 from chains import check_stores, ended, recorded
 from dramatiq import Worker
 from PIL import Image
-from shipped import SAMPLES, declare, final_result
+from shipped import SAMPLES, declare, final_result, local, run
 from waiting import wait_until
 
 from actors import control
@@ -41,16 +41,6 @@ def application(build_application: Any) -> Application:
 @pytest.fixture
 def workflow(application: Application) -> Workflow:
     return declare(application, "actors.ai_pipeline", "ai_pipeline")
-
-
-def run(workflow: Workflow, document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    chain_id = workflow.start(document)
-    ended(workflow.application, chain_id, 90)
-    return chain_id, final_result(workflow.application, chain_id)
-
-
-def local(url: str) -> Path:
-    return Path(url.removeprefix("file://"))
 
 
 def test_korean_texts_to_classes(workflow: Workflow, work: Work) -> None:

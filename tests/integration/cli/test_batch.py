@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
 import subprocess
 import sys
@@ -221,27 +219,10 @@ def test_an_interrupt_ends_following_and_not_the_batch(house: Shell, scans: Path
 
 def test_on_a_terminal_a_batch_is_a_bar(house: Shell, scans: Path) -> None:
     (scans / "0.png").write_text("torn")
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "callboard", "batch", "[october]", "--prefix", str(scans),
-         "--workflow", "scan", "--follow"],
-        cwd=house.folder,
-        env={**house.environment, "TERM": "xterm-256color"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )  # fmt: skip
-    os.close(theirs)
-    drawn = b""
-    try:
-        while piece := os.read(ours, 65536):
-            drawn += piece
-    except OSError:  # Linux: the other side has closed
-        pass
-    finally:
-        os.close(ours)
-    assert process.wait(60) == 1
-    text = drawn.decode()
+    status, text = house.on_a_terminal(
+        "batch", "[october]", "--prefix", str(scans), "--workflow", "scan", "--follow"
+    )
+    assert status == 1
     for expected in ("[october]", "━", "100%", "5 of 5 images · 1 failed", "0.png: stage 2 Scan", "\x1b["):
         assert expected in text
     assert "[october]: FAILURE 5 of 5 images, 1 failed (" in text

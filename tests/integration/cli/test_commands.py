@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
 import subprocess
 import sys
@@ -179,26 +177,8 @@ def test_an_interrupt_ends_following_and_not_the_chain(house: Shell, tmp_path: P
 
 
 def test_on_a_terminal_each_stage_has_a_bar(house: Shell) -> None:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "callboard", "start", "play", "--follow"],
-        cwd=house.folder,
-        env={**house.environment, "TERM": "xterm-256color"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    drawn = b""
-    try:
-        while piece := os.read(ours, 65536):
-            drawn += piece
-    except OSError:  # Linux: the other side has closed
-        pass
-    finally:
-        os.close(ours)
-    assert process.wait(60) == 0
-    text = drawn.decode()
+    status, text = house.on_a_terminal("start", "play", "--follow")
+    assert status == 0
     for expected in ("1. Rehearsal", "2. Premiere", "━", "100%", " s", "page [1/2] of [/script]", "\x1b["):
         assert expected in text
     assert "the curtain rises" in text

@@ -14,7 +14,7 @@ import websockets.sync.client
 from api_server import PNG, error_of, serving
 from chains import ended
 from dramatiq import Worker
-from shipped import SAMPLES, declare, final_result
+from shipped import SAMPLES, declare, final_result, local, run
 from waiting import wait_until
 
 from actors import control
@@ -37,16 +37,6 @@ def application(build_application: Any) -> Application:
 @pytest.fixture
 def workflow(application: Application) -> Workflow:
     return declare(application, "actors.excel_handler", "excel_workflow")
-
-
-def run(workflow: Workflow, document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    chain_id = workflow.start(document)
-    ended(workflow.application, chain_id, 60)
-    return chain_id, final_result(workflow.application, chain_id)
-
-
-def local(url: str) -> Path:
-    return Path(url.removeprefix("file://"))
 
 
 def check_outputs(result: dict[str, Any], mistakes: dict[int, set[int]], count: int) -> None:
