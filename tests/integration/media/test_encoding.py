@@ -210,6 +210,8 @@ def test_a_segment_that_is_gone_is_noticed_and_made_again(
             "options.max_height: read 4, expected 240 to",
         ),
         ({"file_path": "{video}", "options": {"segment_seconds": "4"}}, "options.segment_seconds: read '4'"),
+        ({"file_path": "{video}", "options": {"colour": 1}}, "options: read colour, expected some of max_"),
+        ({"file_path": "/" + "x" * 5000}, "no such file (File name too long)"),
         ({"file_path": "{video}", "options": []}, None),
         ({"file_path": "{video}", "options": [1]}, "options: read [1], expected an object"),
         ("{video}", "the input needs a file_path"),
@@ -231,6 +233,19 @@ def test_bad_input_fails_at_once_and_says_why(
     assert reason in chain.error
     assert media.application.board.task(chain_id, 1)["attempt"] == 1
     assert Keys(media).status(chain_id) == {"status": "FAILED", "error_reason": chain.error}
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(0.1, "10"), (0.04, "25"), (1, "1")])
+def test_a_video_of_one_frame(
+    media: Workflow, work: Work, make_video: MakeVideo, tmp_path: Path, seconds: float, rate: str
+) -> None:
+    work(media.application)
+    chain_id = encode(media, make_video(f"frame_{rate}.mp4", seconds=seconds, rate=rate))
+    chain = ended(media.application, chain_id, 30)
+    assert chain.status == "SUCCESS", chain.error
+    assert chain.final_result["duration"] == pytest.approx(seconds)
+    assert Path(urlsplit(chain.final_result["poster_url"]).path).read_bytes().startswith(b"\xff\xd8\xff")
+    assert nothing_is_left(tmp_path)
 
 
 def test_a_storage_that_is_not_local(
