@@ -55,7 +55,7 @@ def test_a_dimension_is_not_believed(tmp_path: Path) -> None:
             assert read(path) == [(1, (1,))]
         except BadInput:
             assert claim == "nonsense"
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(

@@ -214,8 +214,8 @@ def test_a_run_that_is_revoked_while_it_renders_leaves_nothing_half(
     assert list(tmp_path.glob("callboard-scratch-*/short.mp4"))
     receipts = revoke(run_id, application=shorts.application)
     assert [(receipt.stage, receipt.outcome) for receipt in receipts] == [(3, "told to stop")]
-    wait_until(lambda: not _ffmpegs(tmp_path), 10)
-    wait_until(lambda: not list(tmp_path.glob("callboard-scratch-*")), 10)
+    wait_until(lambda: not _ffmpegs(tmp_path), 30)
+    wait_until(lambda: not list(tmp_path.glob("callboard-scratch-*")), 30)
     assert ended(shorts.application, run_id).status == "REVOKED"
     made = sorted(path.name for path in shorts.folder(run_id).iterdir())
     assert "short.mp4" not in made
@@ -256,7 +256,7 @@ def _ffmpegs(folder: Path) -> list[str]:
 def test_bad_input_fails_at_once_and_says_why(shorts: Shorts, work: Work, data: Any, said: str) -> None:
     work(shorts.application)
     run_id = shorts.workflow.start(data)
-    chain = ended(shorts.application, run_id)
+    chain = ended(shorts.application, run_id, 60)
     assert (chain.status, chain.current_stage) == ("FAILURE", 1)
     assert said in (chain.error or "")
     assert (shorts.application.board.task(run_id, 1) or {})["attempt"] == 1
@@ -311,7 +311,7 @@ def test_a_run_of_autoshorts_by_the_light_client_in_the_documents_form(shorts: S
     run_id = f"{datetime.now():%Y%m%d_%H%M}_우주여행고양이"
     document = {"prompt": "우주여행 고양이", "spec": {**SMALL, "scenes": 1}}
     assert {client.start("autoshorts", document, chain_id=run_id) for _ in range(2)} == {run_id}
-    told = list(client.follow(run_id, timeout=60))
+    told = list(client.follow(run_id, timeout=120))
     assert told[-1]["state"] == "END", told[-1]
     assert {message["run_id"] for message in told} == {run_id}
     assert [message["log"] for message in told if "log" in message][-1] == "영상 생성 완료! 🎉"
