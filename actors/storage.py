@@ -234,7 +234,9 @@ def _send(file_system: Any, file: Path, path: str) -> None:
     try:
         file_system.put_file(str(file), path)
     except FileNotFoundError:
-        # It has real folders. Where it has none, to ask for one may try to make a bucket.
+        # Real folders have to be made. A path that begins with a bucket has none: that would be made.
+        if not path.startswith("/"):
+            raise
         file_system.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
         file_system.put_file(str(file), path)
 

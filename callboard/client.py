@@ -71,7 +71,8 @@ class Client:
         Parameters:
             workflow: its name.
             data: what the first stage is called with; JSON.
-            chain_id: an id of one's own; a new UUID unless given.
+            chain_id: an id of one's own; a new UUID unless given, also where the workflow makes its ids in a
+                form of its own. Two starts with one id are one chain.
             idempotency_key: the same key gives the same chain, and starts nothing twice.
             initiated_by: who asked, for the ledger.
 

@@ -24,6 +24,8 @@ FILE_BYTES = 16_384
 #: Letters of the prompt in a run's id.
 SLUG_LENGTH = 40
 
+# Control characters but white space, and halves of characters.
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
 _HANGUL = re.compile(r"[가-힣]")
 _SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
 
@@ -100,11 +102,15 @@ class Spec:
         """
         if not isinstance(data, dict):
             raise BadInput(f"input: read {data!r:.80}, expected an object with a prompt")
-        if data.get("prompt") is None and data.get("file_path") is not None:
+        if data.get("file_path") is not None:
+            if data.get("prompt") is not None:
+                raise BadInput("the input has both a prompt and a file_path: expected one of them")
             data = _from_file(data)
         prompt, given = data.get("prompt"), data.get("spec") or {}
         if not isinstance(prompt, str) or not prompt.strip() or len(prompt) > PROMPT_LENGTH:
             raise BadInput(f"prompt: read {prompt!r:.80}, expected a text of 1 to {PROMPT_LENGTH} characters")
+        if wrong := _UNSPEAKABLE.search(prompt):
+            raise BadInput(f"prompt: read the character {wrong[0]!r}, expected none but letters and signs")
         if not isinstance(given, dict):
             raise BadInput(f"spec: read {given!r:.80}, expected an object")
         known = _SPEC["properties"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from actors.workflow import Workflow
 
-from .stages import excel_stage, layout_stage, llm_stage, ocr_stage
+from .stages import OPTIONS, excel_stage, layout_stage, llm_stage, ocr_stage
 
 cr_extract = Workflow(
     "cr_extract_workflow",
@@ -26,13 +26,7 @@ cr_extract = Workflow(
                 "minLength": 1,
                 "description": "PNG, JPEG, TIFF or PDF: a path, or a storage URL",
             },
-            "options": {
-                "type": "object",
-                "properties": {
-                    "hangul": {"enum": ["auto", "off"]},
-                    "engine": {"enum": ["auto", "rules"]},
-                },
-            },
+            "options": OPTIONS,
         },
         "required": ["file_path"],
     },

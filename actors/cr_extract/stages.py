@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from actors.inputs import file_and_options, options_of
+from actors.inputs import check_input, file_and_options, options_of
 from actors.progress import current_stage, progress
 from actors.storage import local_copy, read_json
 from actors.workflow import stage
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 NO_TABLE = "no table was found"
 QUEUE = "cr_extract"
+#: JSON Schema of ``options``.
+OPTIONS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"hangul": {"enum": ["auto", "off"]}, "engine": {"enum": ["auto", "rules"]}},
+    "additionalProperties": False,
+}
 _HOUR = 3_600_000
 
 
@@ -40,12 +46,13 @@ def ocr_stage(document: dict[str, Any]) -> dict[str, Any]:
         ``mean_confidence`` and ``warnings``.
 
     Raises:
-        BadInput: the file cannot be read as an image or a PDF.
+        BadInput: the file cannot be read as an image or a PDF, or an option cannot be.
     """
     from .ocr import read_pages  # noqa: PLC0415
     from .pages import count_pages, iterate_pages, png  # noqa: PLC0415
 
     file_path, options = file_and_options(document)
+    check_input({"options": options}, {"properties": {"options": OPTIONS}})
     folder = current_stage().folder
     pages: list[PageWords] = []
     image_urls: list[str] = []

@@ -48,6 +48,7 @@ media = Workflow(
                         "description": "of x264: the slower, the smaller the files",
                     },
                 },
+                "additionalProperties": False,
             },
         },
         "required": ["file_path"],

@@ -27,6 +27,7 @@ from .source import UNTRUSTED, Source, inspect
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
 QUEUE = "media"
+_OPTIONS = {"max_height", "segment_seconds", "preset"}
 #: Where the renditions lie in the chain's folder, and the picture that stands for the video.
 HLS, POSTER = "hls", "poster.jpg"
 
@@ -149,12 +150,18 @@ def publish_stage(document: dict[str, Any]) -> dict[str, Any]:
 def _input_of(document: Any) -> tuple[str, dict[str, Any]]:
     file_path, given = file_and_options(document)
     options = {"max_height": max(LADDER), "segment_seconds": 4, "preset": "veryfast", **given}
+    if unknown := sorted(set(options) - _OPTIONS):
+        raise BadInput(
+            f"options: read {', '.join(unknown)[:80]}, expected some of {', '.join(sorted(_OPTIONS))}"
+        )
     for name, low, high in (("max_height", min(LADDER), max(LADDER)), ("segment_seconds", 1, 30)):
         value = options[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise BadInput(f"options.{name}: read {value!r}, expected {low} to {high}")
+            raise BadInput(f"options.{name}: read {value!r:.80}, expected {low} to {high}")
     if options["preset"] not in PRESETS:
-        raise BadInput(f"options.preset: read {options['preset']!r}, expected one of {', '.join(PRESETS)}")
+        raise BadInput(
+            f"options.preset: read {options['preset']!r:.80}, expected one of {', '.join(PRESETS)}"
+        )
     return file_path, options
 
 
@@ -235,7 +242,9 @@ def _poster(path: Path, source: Source, size: Rendition) -> bytes:
                     *("-ss", f"{moment:.3f}", *UNTRUSTED, "-i", f"file:{path}", "-map", f"0:{source.video}"),
                     *("-vf", f"scale={size.width}:{size.height},setsar=1", "-frames:v", "1"),
                     *("-q:v", "3", "-update", "1", "-f", "image2", str(target)),
-                ]
+                ],
+                # In a video of one frame there is nothing a tenth in, and ffmpeg calls that an error.
+                check=not moment,
             )
             if target.exists():
                 return target.read_bytes()

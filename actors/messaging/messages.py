@@ -105,9 +105,12 @@ class Renderer:
             raise ValueError(f"subject {subject[:80]!r} {error}") from None
         if not text and not html:
             raise ValueError("has neither text nor html")
+        if self._is_mail and "\0" in text + html:
+            raise ValueError("has a NUL character, which no mail may hold")
         if self._is_mail and not subject:
             raise ValueError("has no subject")
-        before = self._seen.setdefault(to, [])
+        # Hardly a mail server tells capital letters from small ones, and no domain does.
+        before = self._seen.setdefault(to.lower() if self._is_mail else to, [])
         content = hash((subject, text, html))
         for row, known in before:
             if known == content:

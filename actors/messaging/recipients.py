@@ -89,6 +89,9 @@ def _reader_of(name: str, path: Path) -> tuple[Any, str]:
             f"{name}: read the columns {', '.join(names)[:200]!r}, expected one named to or email; "
             "or JSON lines, each {...}"
         )
+    twice = [column for column in names if column and names.count(column) > 1]
+    if twice:
+        raise BadInput(f"{name}: the column {twice[0][:80]!r} is there twice")
     return _csv_rows, encoding
 
 

@@ -135,7 +135,7 @@ def test_bad_input_fails_once_with_one_clear_error(
 ) -> None:
     work(workflow.application)
     chain_id = workflow.start(document)
-    chain = ended(workflow.application, chain_id)
+    chain = ended(workflow.application, chain_id, 60)
     assert chain.status == "FAILURE"
     live = workflow.application.board.chain(chain_id)
     assert live is not None
@@ -198,7 +198,7 @@ def test_a_pickle_in_place_of_a_matrix_is_not_opened(workflow: Workflow, work: W
     stage = application.broker.get_actor("ai_pipeline.postprocess")
     stage.options["max_retries"] = 0
     control.resume(chain_id, from_stage=4, application=application)
-    assert ended(application, chain_id, 30).status == "FAILURE"
+    assert ended(application, chain_id, 60).status == "FAILURE"
     live = application.board.chain(chain_id)
     assert live is not None
     assert "allow_pickle" in live.state["error"]
@@ -218,12 +218,12 @@ def test_revoked_in_the_middle(workflow: Workflow, work: Work, tmp_path: Path) -
         array = application.board.array(chain_id) or []
         return any(1 < entry["progress"] < 100 for entry in array)
 
-    wait_until(running, 30)
+    wait_until(running, 60)
     control.revoke(chain_id, "not wanted", application=application)
     assert ended(application, chain_id).status == "REVOKED"
     folder = local(application.storage.folder(chain_id).url)
     # The run ends, and what it had begun to write does not stay.
-    wait_until(lambda: not list(folder.glob(".*.part")), 15, "a half file stays")
+    wait_until(lambda: not list(folder.glob(".*.part")), 60, "a half file stays")
     assert not (folder / "results.xlsx").exists()
 
 
@@ -244,7 +244,7 @@ def test_by_http_with_a_live_websocket_and_as_a_job(workflow: Workflow, work: Wo
             work(application)
             while not messages or messages[-1].get("state") not in ("END", "FAILED"):
                 messages.append(json.loads(socket.recv(timeout=60)))
-            polling.join(30)
+            polling.join(60)
         states = list(dict.fromkeys(message.get("state") for message in messages if message.get("state")))
         assert [state for state in states if state in STAGES] == STAGES
         shares = [message["progress"] for message in messages if message.get("progress") is not None]

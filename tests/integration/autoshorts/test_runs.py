@@ -7,6 +7,7 @@ import io
 import json
 import wave
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import pytest
 from chains import check_stores, ended, recorded
 from dramatiq import Worker
 from PIL import Image
-from shorts_runs import Shorts, path_of
+from shipped import SAMPLES
+from shorts_runs import SMALL, Shorts, path_of
 from waiting import wait_until
 
-from actors import ffmpeg
+from actors import ffmpeg, starter
 from actors.batches.start import start_batch_pipeline
 from actors.batches.status import batch_status
 from actors.control import resume, revoke
+from callboard.client import Client
 from db.status_rows import ENDED
 
 Work = Callable[..., Worker]
@@ -211,8 +214,8 @@ def test_a_run_that_is_revoked_while_it_renders_leaves_nothing_half(
     assert list(tmp_path.glob("callboard-scratch-*/short.mp4"))
     receipts = revoke(run_id, application=shorts.application)
     assert [(receipt.stage, receipt.outcome) for receipt in receipts] == [(3, "told to stop")]
-    wait_until(lambda: not _ffmpegs(tmp_path), 10)
-    wait_until(lambda: not list(tmp_path.glob("callboard-scratch-*")), 10)
+    wait_until(lambda: not _ffmpegs(tmp_path), 30)
+    wait_until(lambda: not list(tmp_path.glob("callboard-scratch-*")), 30)
     assert ended(shorts.application, run_id).status == "REVOKED"
     made = sorted(path.name for path in shorts.folder(run_id).iterdir())
     assert "short.mp4" not in made
@@ -241,15 +244,30 @@ def _ffmpegs(folder: Path) -> list[str]:
         ({"prompt": "x", "spec": {"size": "161x284"}}, "spec.size: read '161x284', expected WIDTHxHEIGHT"),
         ({"prompt": "x", "spec": {"language": "fr"}}, "spec.language: read 'fr', expected ko or en"),
         ({"prompt": "x", "spec": {"colour": 1}}, "spec: read colour, expected some of scenes"),
+        ({"prompt": "고양이" * 3500}, "expected a text of 1 to 1000 characters"),
+        ({"prompt": "cat\0dog"}, "prompt: read the character '\\x00', expected none but letters and signs"),
+        ({"prompt": "cat\ud800"}, "prompt: read the character '\\ud800'"),
+        ({"prompt": "x", "file_path": "/nowhere"}, "both a prompt and a file_path: expected one of them"),
+        ({"file_path": f"{SAMPLES}/prompt_korean.txt", "spec": [1]}, "spec: read [1], expected an object"),
+        ({"file_path": f"{SAMPLES}/prompt_korean.txt", "options": "x"}, "options: read 'x', expected an"),
+        ({"file_path": f"{SAMPLES}/clip.mp4"}, "a prompt's file has at most 16384 bytes"),
     ],
 )
 def test_bad_input_fails_at_once_and_says_why(shorts: Shorts, work: Work, data: Any, said: str) -> None:
     work(shorts.application)
     run_id = shorts.workflow.start(data)
-    chain = ended(shorts.application, run_id)
+    chain = ended(shorts.application, run_id, 60)
     assert (chain.status, chain.current_stage) == ("FAILURE", 1)
     assert said in (chain.error or "")
     assert (shorts.application.board.task(run_id, 1) or {})["attempt"] == 1
+
+
+def test_a_prompt_of_nothing_but_emojis_is_one(shorts: Shorts, work: Work) -> None:
+    work(shorts.application)
+    run_id = shorts.start("😀🎉", scenes=1)
+    assert run_id.endswith("_short")
+    chain = ended(shorts.application, run_id, 60)
+    assert chain.status == "SUCCESS", chain.error
 
 
 def test_many_at_once_have_ids_of_their_own(shorts: Shorts, work: Work) -> None:
@@ -283,3 +301,18 @@ def test_a_batch_of_prompts_in_files(shorts: Shorts, work: Work, tmp_path: Path)
     results: list[Any] = [shorts.application.status.find(f"{batch_id}.{number}") for number in range(3)]
     assert [result.final_result["scenes"] for result in results[:2]] == [2, 1]
     assert f"{wrong}: neither a prompt nor JSON" in results[2].error
+
+
+def test_a_run_of_autoshorts_by_the_light_client_in_the_documents_form(shorts: Shorts, work: Work) -> None:
+    """The client asks nobody for an id: who wants the workflow's form says it."""
+    starter.declare(shorts.application.broker)
+    work(shorts.application)
+    client = Client(shorts.application.settings.redis_url)
+    run_id = f"{datetime.now():%Y%m%d_%H%M}_우주여행고양이"
+    document = {"prompt": "우주여행 고양이", "spec": {**SMALL, "scenes": 1}}
+    assert {client.start("autoshorts", document, chain_id=run_id) for _ in range(2)} == {run_id}
+    told = list(client.follow(run_id, timeout=120))
+    assert told[-1]["state"] == "END", told[-1]
+    assert {message["run_id"] for message in told} == {run_id}
+    assert [message["log"] for message in told if "log" in message][-1] == "영상 생성 완료! 🎉"
+    client.close()

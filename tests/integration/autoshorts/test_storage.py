@@ -74,7 +74,7 @@ def test_a_run_that_is_revoked_while_it_renders(
     wait_until(renders, 120)
     revoke(run_id, application=shorts.application)
     assert ended(shorts.application, run_id).status == "REVOKED"
-    wait_until(lambda: not list(scratch.iterdir()))
+    wait_until(lambda: not list(scratch.iterdir()), 30)
     folder = shorts.application.storage.folder(run_id)
     assert {"scenes.csv", "layout.json", "music.wav", "scene-02.png"} <= folder.sizes().keys()
     assert "short.mp4" not in folder.sizes()

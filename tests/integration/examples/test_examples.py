@@ -148,7 +148,7 @@ def test_the_callboard_side_runs(up: Callable[[str], Shell], tmp_path: Path) -> 
         env=shell.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

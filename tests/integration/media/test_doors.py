@@ -15,6 +15,7 @@ import psutil
 import pytest
 import websockets
 from api_server import Api, serving
+from chains import ended
 from dramatiq import Worker
 from shell import Shell, command_of
 from waiting import wait_until
@@ -55,7 +56,7 @@ def test_by_http_with_a_live_websocket(api: Api, make_video: MakeVideo) -> None:
                     return seen
         raise AssertionError(f"the socket was closed: {seen}")
 
-    seen = asyncio.run(asyncio.wait_for(scenario(), 60))
+    seen = asyncio.run(asyncio.wait_for(scenario(), 120))
     shares = [message["progress"] for message in seen]
     assert shares == sorted(shares)
     assert len({share for share in shares if 0.02 < share < 0.97}) >= 3
@@ -70,6 +71,7 @@ def test_an_upload_and_its_playlists_over_http(api: Api, make_video: MakeVideo, 
         started = api.post("/pipeline", data=form, files={"file": ("film.mp4", file)})
     assert started.status_code == 202, started.text
     chain_id = started.json()["chain_id"]
+    ended(api.application, chain_id, 60)
     api.reaches(chain_id, "SUCCESS")
     video = api.get(f"/media/videos/{chain_id}/").json()
     assert (video["status"], video["duration"]) == ("READY", 2.0)
@@ -137,6 +139,6 @@ def test_a_worker_that_is_killed_while_it_encodes(up: Shell, make_video: MakeVid
     worker = guard.parent()
     assert worker is not None
     os.kill(worker.pid, signal.SIGKILL)
-    wait_until(lambda: not encoder.is_running() or encoder.status() == psutil.STATUS_ZOMBIE)
-    wait_until(lambda: up.json_lines("status", chain_id)[0]["status"] == "SUCCESS", 60, interval=0.3)
+    wait_until(lambda: not encoder.is_running() or encoder.status() == psutil.STATUS_ZOMBIE, 30)
+    wait_until(lambda: up.json_lines("status", chain_id)[0]["status"] == "SUCCESS", 120, interval=0.3)
     assert up.entries(chain_id)[1]["process_status"] == "SUCCESS"

@@ -137,7 +137,7 @@ def test_the_percentage_is_that_of_the_encoding(media: Workflow, work: Work, mak
             substeps.add(entry["metadata"].get("substep", ""))
         return bool(told["status"] == "READY")
 
-    wait_until(look, 60)
+    wait_until(look, 120)
     assert seen == sorted(seen)
     assert len({percent for percent in seen if 2 < percent < 97}) >= 4
     assert {"360p (1 of 2)", "240p (2 of 2)"} <= substeps
@@ -150,7 +150,7 @@ def test_a_revoked_encoding_ends_and_goes_on_where_it_was(
     chain_id = media.start({"file_path": str(make_video("long.mp4", **LONG)), "options": SLOW})
     wait_until(lambda: "hls/360p/index.m3u8" in files(tmp_path, chain_id) and encoders(), 60)
     revoke(chain_id, "not wanted", application=media.application)
-    wait_until(lambda: nothing_is_left(tmp_path))
+    wait_until(lambda: nothing_is_left(tmp_path), 30)
     assert Keys(media).status(chain_id) == {"status": "FAILED", "error_reason": "not wanted"}
     assert not [name for name in files(tmp_path, chain_id) if "240p" in name or "master" in name]
     kept = tmp_path / "storage" / chain_id / "hls/360p/segment-00000.ts"
@@ -167,13 +167,13 @@ def test_a_revoked_encoding_ends_and_goes_on_where_it_was(
 def test_a_resume_from_each_stage(media: Workflow, work: Work, tmp_path: Path, make_video: MakeVideo) -> None:
     work(media.application)
     chain_id = encode(media, make_video("plain.mp4", sound=2))
-    first = ended(media.application, chain_id, 30).final_result
+    first = ended(media.application, chain_id, 60).final_result
     before = files(tmp_path, chain_id)
     segment = tmp_path / "storage" / chain_id / "hls/64p/segment-00000.ts"
     made = segment.stat().st_mtime_ns
     for stage in (4, 3, 2, 1):
         resume(chain_id, from_stage=stage, application=media.application)
-        assert ended(media.application, chain_id, 30).final_result == first
+        assert ended(media.application, chain_id, 60).final_result == first
         assert files(tmp_path, chain_id) == before
         assert (segment.stat().st_mtime_ns == made) is (stage > 1)
 
@@ -183,17 +183,17 @@ def test_a_segment_that_is_gone_is_noticed_and_made_again(
 ) -> None:
     work(media.application)
     chain_id = encode(media, make_video("plain.mp4", sound=2))
-    first = ended(media.application, chain_id, 30).final_result
+    first = ended(media.application, chain_id, 60).final_result
     segment = tmp_path / "storage" / chain_id / "hls/64p/segment-00001.ts"
     segment.unlink()
     media.application.broker.get_actor("media.package").options["max_retries"] = 0
     resume(chain_id, from_stage=3, application=media.application)
-    chain = ended(media.application, chain_id, 30)
+    chain = ended(media.application, chain_id, 60)
     assert chain.status == "FAILURE"
     assert "rendition 64p: segment segment-00001.ts is missing; resume from stage 2" in chain.error
     assert Keys(media).status(chain_id) == {"status": "FAILED", "error_reason": chain.error}
     resume(chain_id, from_stage=2, application=media.application)
-    assert ended(media.application, chain_id, 30).final_result == first
+    assert ended(media.application, chain_id, 60).final_result == first
     assert segment.exists()
 
 
@@ -210,6 +210,8 @@ def test_a_segment_that_is_gone_is_noticed_and_made_again(
             "options.max_height: read 4, expected 240 to",
         ),
         ({"file_path": "{video}", "options": {"segment_seconds": "4"}}, "options.segment_seconds: read '4'"),
+        ({"file_path": "{video}", "options": {"colour": 1}}, "options: read colour, expected some of max_"),
+        ({"file_path": "/" + "x" * 5000}, "no such file (File name too long)"),
         ({"file_path": "{video}", "options": []}, None),
         ({"file_path": "{video}", "options": [1]}, "options: read [1], expected an object"),
         ("{video}", "the input needs a file_path"),
@@ -223,7 +225,7 @@ def test_bad_input_fails_at_once_and_says_why(
     text = json.dumps(document).replace("{folder}", str(tmp_path)).replace("{video}", str(video))
     chain_id = media.start(json.loads(text))
     work(media.application)
-    chain = ended(media.application, chain_id, 30)
+    chain = ended(media.application, chain_id, 60)
     if reason is None:
         assert chain.status == "SUCCESS"
         return
@@ -231,6 +233,19 @@ def test_bad_input_fails_at_once_and_says_why(
     assert reason in chain.error
     assert media.application.board.task(chain_id, 1)["attempt"] == 1
     assert Keys(media).status(chain_id) == {"status": "FAILED", "error_reason": chain.error}
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(0.1, "10"), (0.04, "25"), (1, "1")])
+def test_a_video_of_one_frame(
+    media: Workflow, work: Work, make_video: MakeVideo, tmp_path: Path, seconds: float, rate: str
+) -> None:
+    work(media.application)
+    chain_id = encode(media, make_video(f"frame_{rate}.mp4", seconds=seconds, rate=rate))
+    chain = ended(media.application, chain_id, 60)
+    assert chain.status == "SUCCESS", chain.error
+    assert chain.final_result["duration"] == pytest.approx(seconds)
+    assert Path(urlsplit(chain.final_result["poster_url"]).path).read_bytes().startswith(b"\xff\xd8\xff")
+    assert nothing_is_left(tmp_path)
 
 
 def test_a_storage_that_is_not_local(
@@ -242,7 +257,7 @@ def test_a_storage_that_is_not_local(
     url = uploads.write_bytes("a video.mp4", make_video("plain.mp4", sound=2).read_bytes())
     work(media.application)
     chain_id = encode(media, url)
-    chain = ended(media.application, chain_id, 30)
+    chain = ended(media.application, chain_id, 60)
     assert chain.status == "SUCCESS", chain.error
     assert chain.final_result["hls_path"] == f"{storage.url}/{chain_id}/hls/master.m3u8"
     stored = storage.folder(chain_id).sizes()

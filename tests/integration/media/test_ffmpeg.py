@@ -110,7 +110,7 @@ def test_an_interrupted_stage_ends_it() -> None:
     seen = crew_of(os.getpid())
     assert thread.ident is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(RunLost))
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     assert len(caught) == 1
     wait_until(lambda: gone(seen))

@@ -79,7 +79,7 @@ def test_a_revoked_one_leaves_nothing_half_and_goes_on(
     folder = media.application.storage.folder(chain_id)
     wait_until(lambda: "hls/360p/index.m3u8" in folder.sizes() and ffmpegs(), 60)
     revoke(chain_id, "not wanted", application=media.application)
-    wait_until(lambda: not ffmpegs() and scratch_is_empty(tmp_path))
+    wait_until(lambda: not ffmpegs() and scratch_is_empty(tmp_path), 30)
     assert ended(media.application, chain_id).status == "REVOKED"
     kept = folder.sizes()
     assert not [name for name in kept if "240p" in name or "master" in name]
@@ -93,7 +93,7 @@ def test_a_revoked_one_leaves_nothing_half_and_goes_on(
     resume(chain_id, from_stage=1, application=media.application)
     wait_until(lambda: "hls/master.m3u8" not in folder.sizes(), 30)
     revoke(chain_id, application=media.application)
-    wait_until(lambda: not ffmpegs() and scratch_is_empty(tmp_path))
+    wait_until(lambda: not ffmpegs() and scratch_is_empty(tmp_path), 30)
 
 
 @pytest.mark.parametrize("name", ["none.mp4", "text.mp4", ""])
@@ -103,7 +103,7 @@ def test_bad_input_names_the_file_as_it_was_given(
     (tmp_path / "text.mp4").write_text("hello")
     put(tmp_path / "text.mp4", f"{bucket}/in/text.mp4")
     chain_id = media.start({"file_path": f"{bucket}/in/{name}"})
-    chain = ended(media.application, chain_id, 30)
+    chain = ended(media.application, chain_id, 60)
     assert chain.status == "FAILURE"
     assert chain.error is not None
     assert name in chain.error

@@ -44,7 +44,7 @@ def test_a_message_that_is_delivered_again_sends_nothing(post: Post, mails: Mail
     for _ in range(2):
         post.application.broker.enqueue(message)
     # Another thread of the worker has looked at them, and put them off.
-    wait_until(lambda: not post.application.broker.get_queue_message_counts(message.queue_name)[0])
+    wait_until(lambda: not post.application.broker.get_queue_message_counts(message.queue_name)[0], 30)
     mails.gate.set()
     assert ended(post.application, chain_id, 30).status == "SUCCESS"
     post.application.broker.enqueue(message)

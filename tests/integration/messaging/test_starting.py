@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from api_server import error_of, serving
+from chains import ended
 from mail_server import MailServer
 from messaging_posts import SENDER, SUBJECT, TEXT, Post, people
 from shell import Shell
@@ -46,6 +47,7 @@ def test_by_http_and_as_a_job(post: Post, mails: MailServer) -> None:
         started = api.post("/pipeline", json={"workflow": "messaging_workflow", "input": document})
         assert started.status_code == 202, started.text
         chain_id = started.json()["chain_id"]
+        ended(post.application, chain_id, 60)
         assert api.reaches(chain_id, "SUCCESS")["completed_tasks"] == 3
         job = api.get(f"/api/v1/jobs/{chain_id}/").json()
         assert (job["status"], job["progress"], job["result"]["sent"]) == ("DONE", 100, 2)

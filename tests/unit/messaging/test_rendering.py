@@ -132,6 +132,22 @@ def test_a_message_needs_a_subject_and_a_text() -> None:
     assert renderer(subject="", transport="webhook").render(recipient(to="@kim")).subject == ""
 
 
+def test_one_mailbox_however_it_is_written_is_sent_a_message_once() -> None:
+    one = renderer(subject="Hello", text="at seven")
+    first = one.render(recipient(to="kim@example.com"))
+    for number, again in enumerate((" kim@example.com", "kim@EXAMPLE.com", "Kim@example.com"), start=2):
+        with pytest.raises(ValueError, match="the same message to the same address as row 1"):
+            one.render(Recipient(number, again, {"to": again}))
+    other = one.render(Recipient(5, "Kim@example.com", {"to": "Kim@example.com", "text": "at eight"}))
+    assert (other.to, other.id == first.id) == ("Kim@example.com", False)
+
+
+def test_no_mail_holds_a_nul() -> None:
+    for name in ("text", "html"):
+        with pytest.raises(ValueError, match="has a NUL character"):
+            renderer(**{name: "{body}"}).render(recipient(body="a\0b"))
+
+
 def test_the_mail_survives_any_text() -> None:
     text = "From here\n.\n.dots\n" + "긴 줄 " * 400
     mail = renderer(text="{body}").render(recipient(body=text)).as_mail("club@example.com")
@@ -200,6 +216,7 @@ def test_csv(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "neither UTF-8 nor CP949"),
         (b"", "expected one named to or email"),
         (b"to\n", "read 0 recipients"),
+        (b"to,name,to\na@x.kr,Kim,b@x.kr\n", "the column 'to' is there twice"),
     ],
 )
 def test_files_that_are_no_lists(tmp_path: Path, content: bytes, expected: str) -> None:
