@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ import typer
 from . import __version__, batch_control
 from .batch_items import batch_items
 from .batch_start import batch
-from .errors import CallboardError, UnknownBatch, UnknownChain
+from .errors import CallboardError, LedgerUnavailable, UnknownBatch, UnknownChain
 from .settings import Settings, without_password
 from .terminal import (
     AsJson,
@@ -25,9 +26,11 @@ from .terminal import (
     Input,
     WorkflowName,
     announce,
+    check_key,
     complain,
     declared_application,
     follow_to_the_end,
+    prepare_to_start,
     prepared_application,
     read_input,
     ready_application,
@@ -51,8 +54,16 @@ def main() -> None:
     """Entry point of the console script."""
     # A module named in WORKFLOWS is looked for where the command runs, as `dramatiq` does.
     sys.path.insert(0, "")
+    # A terminal without Hangul shows escapes instead of it.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         commands()
+    except LedgerUnavailable as error:
+        silent = "does not answer" in str(error)
+        complain(f"{error}{'; is DATABASE_URL right? `callboard doctor` looks further' if silent else ''}")
+        sys.exit(2)
     except CallboardError as error:
         complain(str(error))
         sys.exit(2)
@@ -73,8 +84,10 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @commands.command()
 def up(
-    processes: Annotated[int, typer.Option("--processes", "-p", min=1, help="Worker processes.")] = 1,
-    threads: Annotated[int, typer.Option("--threads", "-t", min=1, help="Threads of each.")] = 4,
+    processes: Annotated[
+        int, typer.Option("--processes", "-p", min=1, max=1000, help="Worker processes.")
+    ] = 1,
+    threads: Annotated[int, typer.Option("--threads", "-t", min=1, max=1000, help="Threads of each.")] = 4,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
     with_web: Annotated[bool, typer.Option("--web/--no-web", help="The API, on HOST and PORT.")] = True,
 ) -> None:
@@ -82,9 +95,11 @@ def up(
 
     Ctrl-C ends it within seconds; a second one ends it at once.
     """
-    from .processes import Crew, Stopped, clock, say, web, worker  # noqa: PLC0415 (only what a command uses)
+    from .processes import Crew, Stopped, check_port, clock, say, web, worker  # noqa: PLC0415 (what it uses)
 
     application = prepared_application()
+    if with_web:
+        check_port(application.settings)
     members = [worker(processes, threads), clock(), *([web(application.settings)] if with_web else [])]
     with Crew(members, application.settings, quiet=quiet) as crew:
         for name, place in _places(application):
@@ -150,7 +165,8 @@ def start(
     """Start a chain and print its id. A worker (`callboard up`) runs it."""
     application = declared_application()
     declared, document = application.workflow(workflow), read_input(data, file)
-    application.prepare()
+    check_key(idempotency_key)
+    prepare_to_start(application)
     started = declared.start(document, chain_id=chain_id, idempotency_key=idempotency_key, initiated_by="cli")
     announce(started, as_json)
     if follow:
@@ -371,7 +387,7 @@ def _revoke_interrupted(application: Application, chain_id: str) -> None:
 
 
 def _server_error(error: Exception) -> str | None:
-    """What to say of a server that does not answer; None for any other error."""
+    """What to say of a server, a file or an argument that cannot be used; None for any other error."""
     import redis  # noqa: PLC0415 (loaded already, if it has raised)
     from dramatiq.errors import ConnectionError as BrokerError  # noqa: PLC0415
 
@@ -379,4 +395,8 @@ def _server_error(error: Exception) -> str | None:
         return f"Redis does not answer: {error}; is REDIS_URL right? `callboard doctor` looks further"
     if isinstance(error, BrokerError):
         return f"the broker does not answer: {error}; is BROKER_URL right? `callboard doctor` looks further"
+    if isinstance(error, UnicodeEncodeError):
+        return f"read {error.object[error.start : error.end]!r}, expected text in UTF-8"
+    if isinstance(error, OSError):
+        return str(error)
     return None

@@ -38,8 +38,10 @@ def test_migrate_twice(redis_url: str, database_url: str, build_shell: Callable[
     assert ("ok", "no migrations pending") in findings(shell, "database")
 
 
-def test_before_migrate_a_start_says_what_to_do(redis_url: str, build_shell: Callable[..., Shell]) -> None:
-    refused = build_shell(REDIS_URL=redis_url).call("start", "play")
+def test_before_migrate_a_start_says_what_to_do(
+    redis_url: str, database_url: str, build_shell: Callable[..., Shell]
+) -> None:
+    refused = build_shell(REDIS_URL=redis_url, DATABASE_URL=database_url).call("start", "play")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert "run `callboard migrate`" in refused.stderr
 
