@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,8 +109,8 @@ def test_a_port_in_use(shell: Shell) -> None:
         refused_in_one_line(shell.call("up", PORT=port), f"127.0.0.1:{port}", "set PORT", "--no-web")
 
 
-def test_a_wrong_password_of_the_database(shell: Shell, database_url: str) -> None:
-    parts = urlsplit(database_url)
+def test_a_wrong_password_of_the_database(shell: Shell, postgres_server_url: str) -> None:
+    parts = urlsplit(postgres_server_url)
     url = f"postgresql://nobody:s3cret@{parts.netloc.rpartition('@')[2]}/nowhere"
     done = shell.call("start", "play", DATABASE_URL=url)
     refused_in_one_line(done, "is DATABASE_URL right?", "callboard doctor")
@@ -129,11 +129,3 @@ def test_a_tls_redis_that_speaks_no_tls_is_not_waited_for(silent_port: int) -> N
     )
     assert done.stdout == "gave up\n", done.stderr
     assert time.monotonic() - begun < 30
-
-
-def test_a_start_beside_an_up_that_is_just_beginning(
-    redis_url: str, build_shell: Callable[..., Shell]
-) -> None:
-    started = build_shell(REDIS_URL=redis_url).call("start", "play")
-    assert (started.returncode, started.stderr) == (0, "")
-    assert started.stdout.strip()
