@@ -42,7 +42,7 @@ def files_of(
         pattern: of the names below the prefix.
 
     Raises:
-        CallboardError: the manifest cannot be read, or nothing matches the pattern.
+        CallboardError: none is named, the manifest cannot be read, or nothing matches the pattern.
         BatchError, StorageUnavailable: the prefix cannot be listed, or holds nothing.
     """
     from actors.batches.files import files_under  # noqa: PLC0415 (loads everything)
@@ -57,6 +57,8 @@ def files_of(
         found += matches
     if manifest is not None:
         found += lines_of(manifest, "--manifest")
+    if not named and (matching, manifest, prefix) == (None, None, None):
+        raise CallboardError("a batch needs files: name them, or give --glob, --manifest or --prefix")
     if prefix is None:
         return found
     below = files_under(prefix, pattern)

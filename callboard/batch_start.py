@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import AsJson, Follow, declared_application, read_input, show
+from .terminal import AsJson, Follow, declared_application, prepare_to_start, read_input, show
 
 _CALLED = "An actor's name or a webhook's URL, called once"
 
@@ -57,7 +57,7 @@ def batch(
     asked = read_input(options, None, "--options")
     public = None if public_manifest is None else lines_of(public_manifest, "--public-manifest")
     paths = files_of(files or [], matching, manifest, prefix, pattern)
-    application.prepare()
+    prepare_to_start(application)
     batch_id = start_batch_pipeline(
         name,
         paths,

@@ -7,6 +7,7 @@ be carried out, 130 when Ctrl-C ended it. What cannot be done is said in one lin
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ import typer
 from . import __version__, batch_control
 from .batch_items import batch_items
 from .batch_start import batch
-from .errors import CallboardError, UnknownBatch, UnknownChain
+from .errors import CallboardError, LedgerUnavailable, UnknownBatch, UnknownChain
 from .settings import Settings
 from .terminal import (
     AsJson,
@@ -24,9 +25,11 @@ from .terminal import (
     Input,
     WorkflowName,
     announce,
+    check_key,
     complain,
     declared_application,
     follow_to_the_end,
+    prepare_to_start,
     read_input,
     ready_application,
     show,
@@ -47,8 +50,16 @@ def main() -> None:
     """Entry point of the console script."""
     # A module named in WORKFLOWS is looked for where the command runs, as `dramatiq` does.
     sys.path.insert(0, "")
+    # A terminal without Hangul shows escapes instead of it.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         commands()
+    except LedgerUnavailable as error:
+        silent = "does not answer" in str(error)
+        complain(f"{error}{'; is DATABASE_URL right? `callboard doctor` looks further' if silent else ''}")
+        sys.exit(2)
     except CallboardError as error:
         complain(str(error))
         sys.exit(2)
@@ -86,7 +97,8 @@ def start(
     """Start a chain and print its id. A worker (`callboard up`) runs it."""
     application = declared_application()
     declared, document = application.workflow(workflow), read_input(data, file)
-    application.prepare()
+    check_key(idempotency_key)
+    prepare_to_start(application)
     started = declared.start(document, chain_id=chain_id, idempotency_key=idempotency_key, initiated_by="cli")
     announce(started, as_json)
     if follow:
@@ -285,7 +297,7 @@ def chaos(
 
 
 def _server_error(error: Exception) -> str | None:
-    """What to say of a server that does not answer; None for any other error."""
+    """What to say of a server, a file or an argument that cannot be used; None for any other error."""
     import redis  # noqa: PLC0415 (loaded already, if it has raised)
     from dramatiq.errors import ConnectionError as BrokerError  # noqa: PLC0415
 
@@ -293,4 +305,8 @@ def _server_error(error: Exception) -> str | None:
         return f"Redis does not answer: {error}; is REDIS_URL right? `callboard doctor` looks further"
     if isinstance(error, BrokerError):
         return f"the broker does not answer: {error}; is BROKER_URL right? `callboard doctor` looks further"
+    if isinstance(error, UnicodeEncodeError):
+        return f"read {error.object[error.start : error.end]!r}, expected text in UTF-8"
+    if isinstance(error, OSError):
+        return str(error)
     return None

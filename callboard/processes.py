@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -83,6 +84,26 @@ def web(settings: Settings) -> Member:
         ready_words="Application startup complete",
         about=f"http://{where}:{settings.port}, documents at /docs",
     )
+
+
+def check_port(settings: Settings) -> None:
+    """Whether the API can listen where the settings say; gunicorn would tell in twenty lines.
+
+    Raises:
+        CallboardError: it cannot.
+    """
+    from api.auth import is_loopback  # noqa: PLC0415 (only where there is an API)
+
+    # Without keys api/serve.py keeps it on this machine.
+    reached = settings.api_keys or settings.allow_open or is_loopback(settings.host)
+    host = settings.host if reached else "127.0.0.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host.strip("[]"), settings.port), family=family).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        place = f"the API cannot listen on {host}:{settings.port} ({reason})"
+        raise CallboardError(f"{place}: set PORT to a free one, or use --no-web") from None
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -15,6 +15,9 @@ from .settings import Settings
 if TYPE_CHECKING:
     from actors.application import Application
 
+#: Characters of an idempotency key.
+LONGEST_KEY = 255
+
 WorkflowName = Annotated[
     str, typer.Argument(help="The workflow's name; modules of your own are named in WORKFLOWS.")
 ]
@@ -52,6 +55,30 @@ def prepared_application() -> Application:
     application.board.clients.get().ping()
     migrate_database(application.database)
     return application
+
+
+def prepare_to_start(application: Application) -> None:
+    """The embedded Redis is there, and so are the tables where the ledger is a SQLite file.
+
+    A server's tables are for the release to make; such a file has nobody but ``callboard up``, which may
+    just be starting.
+    """
+    from db.migrate import migrate as migrate_database  # noqa: PLC0415
+
+    application.prepare()
+    if application.settings.database_url.startswith("sqlite:"):
+        migrate_database(application.database)
+
+
+def check_key(key: str | None) -> None:
+    """Refuse what cannot be an idempotency key.
+
+    Raises:
+        CallboardError: it is empty, too long, or no text.
+    """
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        shown = repr(key if len(key) <= LONGEST_KEY else f"{key[:20]}…")
+        raise CallboardError(f"--idempotency-key: read {shown}, expected 1 to 255 printable characters")
 
 
 def read_input(text: str, file: str | None, option: str = "--input") -> Any:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 
 def up(
-    processes: Annotated[int, typer.Option("--processes", "-p", min=1, help="Worker processes.")] = 1,
-    threads: Annotated[int, typer.Option("--threads", "-t", min=1, help="Threads of each.")] = 4,
+    processes: Annotated[
+        int, typer.Option("--processes", "-p", min=1, max=1000, help="Worker processes.")
+    ] = 1,
+    threads: Annotated[int, typer.Option("--threads", "-t", min=1, max=1000, help="Threads of each.")] = 4,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
     with_web: Annotated[bool, typer.Option("--web/--no-web", help="The API, on HOST and PORT.")] = True,
 ) -> None:
@@ -35,9 +37,11 @@ def up(
 
     Ctrl-C ends it within seconds; a second one ends it at once.
     """
-    from .processes import Crew, Stopped, clock, say, web, worker  # noqa: PLC0415 (only what a command uses)
+    from .processes import Crew, Stopped, check_port, clock, say, web, worker  # noqa: PLC0415 (what it uses)
 
     application = prepared_application()
+    if with_web:
+        check_port(application.settings)
     members = [worker(processes, threads), clock(), *([web(application.settings)] if with_web else [])]
     with Crew(members, application.settings, quiet=quiet) as crew:
         for name, place in _places(application):

@@ -25,7 +25,8 @@ def connect(url: str, *, timeout: float = SOCKET_TIMEOUT, **options: Any) -> red
     A command that is sent again after its reply was lost takes effect twice: callers use it for
     transitions, which are made for that.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" or url.startswith("rediss:"):
+        # The kernel's would be set after the TLS handshake, in which a server may be silent, too.
         options["socket_timeout"] = timeout
     else:
         options |= {"socket_timeout": None, "redis_connect_func": _KernelTimeout(timeout)}

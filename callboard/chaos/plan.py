@@ -172,6 +172,6 @@ def parse_seeds(text: str) -> Sequence[int]:
         CallboardError: it is neither.
     """
     first, dots, last = text.partition("..")
-    if not first.isdigit() or (dots and not last.isdigit()):
-        raise CallboardError(f"--seeds: read {text!r}, expected a number or FIRST..LAST")
+    if not first.isdecimal() or (dots and not (last.isdecimal() and int(first) <= int(last))):
+        raise CallboardError(f"--seeds: read {text!r}, expected a number or FIRST..LAST, such as 1..200")
     return range(int(first), int(last if dots else first) + 1)

@@ -38,8 +38,14 @@ def test_migrate_twice(redis_url: str, database_url: str, build_shell: Callable[
     assert ("ok", "no migrations pending") in findings(shell, "database")
 
 
-def test_before_migrate_a_start_says_what_to_do(redis_url: str, build_shell: Callable[..., Shell]) -> None:
-    refused = build_shell(REDIS_URL=redis_url).call("start", "play")
+def test_before_migrate_a_start_makes_the_tables_of_a_file_and_no_others(
+    redis_url: str, database_url: str, build_shell: Callable[..., Shell]
+) -> None:
+    refused = build_shell(REDIS_URL=redis_url, DATABASE_URL=database_url).call("start", "play")
+    if database_url.startswith("sqlite:"):
+        # Whoever follows the README has a `callboard up` beside it, which may not have come so far yet.
+        assert (refused.returncode, refused.stderr) == (0, "")
+        return
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert "run `callboard migrate`" in refused.stderr
 
