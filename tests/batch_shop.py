@@ -84,7 +84,15 @@ class Shop:
 
     def ended(self, batch_id: str, timeout: float = 60) -> BatchStatus:
         wait_until(lambda: self.row(batch_id).finished_at, timeout, "the batch has not ended", 0.05)
-        return self.status(batch_id)
+
+        # The row is written first, the board a moment later.
+        def look() -> BatchStatus | None:
+            status = self.status(batch_id)
+            return status if status.finished_at else None
+
+        status = wait_until(look, timeout, "the board does not say so")
+        assert status is not None
+        return status
 
     def sweep_to_the_end(self, batch_id: str) -> None:
         """Sweep as a clock does until the batch has ended."""

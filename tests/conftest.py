@@ -246,15 +246,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def rabbit_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def rabbit_url(request: pytest.FixtureRequest) -> str:
     """A virtual host of the test's own; of a given server the one given: use fresh names for queues."""
     if GIVEN["BROKER_URL"].startswith("amqp"):
-        yield GIVEN["BROKER_URL"]
-        return
-    server = request.getfixturevalue("shared_servers").get(RabbitServer)
-    name = uuid4().hex
-    yield server.add_virtual_host(name)
-    server.delete_virtual_host(name)
+        return GIVEN["BROKER_URL"]
+    server: RabbitServer = request.getfixturevalue("shared_servers").get(RabbitServer)
+    return server.virtual_host()
 
 
 # -- the closing list --------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ __all__ = [
     "fresh_database",
 ]
 
+#: Virtual hosts that one command makes: each command starts an Erlang of its own, which takes a second.
+VIRTUAL_HOSTS = 8
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
@@ -67,6 +69,7 @@ class RabbitServer(Server):
     def __init__(self) -> None:
         super().__init__()
         self.epmd: subprocess.Popen[bytes] | None = None
+        self._unused: list[str] = []
         try:
             self.scripts = _rabbit_scripts()
             self.epmd_binary = _which("epmd")
@@ -120,17 +123,17 @@ class RabbitServer(Server):
             return client.recv(1) == b"\x01"
         return False
 
-    def add_virtual_host(self, name: str) -> str:
-        """A virtual host of one's own; returns its URL."""
-        self._evaluate(
-            f'ok = rabbit_vhost:add(<<"{name}">>, <<"tests">>), '
-            f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"{name}">>, '
-            '<<".*">>, <<".*">>, <<".*">>, <<"tests">>).'
-        )
-        return f"{self.url}/{name}"
-
-    def delete_virtual_host(self, name: str) -> None:
-        self._evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>).')
+    def virtual_host(self) -> str:
+        """The URL of a virtual host that nobody has used. It goes with the server."""
+        if not self._unused:
+            self._unused = [uuid4().hex for _ in range(VIRTUAL_HOSTS)]
+            names = ", ".join(f'<<"{name}">>' for name in self._unused)
+            self._evaluate(
+                'lists:foreach(fun(Name) -> ok = rabbit_vhost:add(Name, <<"tests">>), '
+                'ok = rabbit_auth_backend_internal:set_permissions(<<"guest">>, Name, '
+                f'<<".*">>, <<".*">>, <<".*">>, <<"tests">>) end, [{names}]).'
+            )
+        return f"{self.url}/{self._unused.pop()}"
 
     def _evaluate(self, expression: str) -> None:
         subprocess.run(

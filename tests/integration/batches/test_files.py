@@ -58,6 +58,12 @@ def application(build_application: Any) -> Application:
     return built
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for in time on a machine of its own may take longer on a busy one."""
+    monkeypatch.setattr(remote_files, "SECONDS", 60.0)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which the process runs, with ``a.png`` and ``b.png``."""
