@@ -298,8 +298,11 @@ class Tracking(Middleware):
 
 def describe(exception: BaseException) -> str:
     """An exception's own text, cut where it is long, or its type where it has none."""
-    text = (str(exception) or type(exception).__name__)[:ERROR_LENGTH]
-    return text.encode("utf-8", "replace").decode()
+    text = ""
+    # One that cannot say what it is, is tried again all the same.
+    with suppress(Exception):
+        text = str(exception)
+    return (text or type(exception).__name__)[:ERROR_LENGTH].encode("utf-8", "replace").decode()
 
 
 def trace(exception: BaseException) -> str:

@@ -162,6 +162,24 @@ def test_an_actor_that_a_body_calls_is_a_function(application: Application, work
     assert "outer returned what is not JSON" in chain.error
 
 
+def test_an_error_that_cannot_say_what_it_is_is_tried_again(build_application: Any, work: Work) -> None:
+    application = build_application()
+    calls: list[int] = []
+
+    class Speechless(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    @stage(max_retries=1, min_backoff=1, max_backoff=1)
+    def body(document: Any) -> Any:
+        calls.append(1)
+        raise Speechless
+
+    chain_id = Workflow("speechless", [body]).start(1)
+    work(application)
+    assert (ended(application, chain_id).error, len(calls)) == ("Task body failed: Speechless", 2)
+
+
 @pytest.mark.parametrize(
     "error", [SystemExit(3), GeneratorExit("g"), StopIteration("s"), KeyboardInterrupt("k")]
 )
