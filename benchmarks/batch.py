@@ -206,7 +206,7 @@ def linear(house: House, folder: Path, log: Path, sizes: list[int]) -> list[dict
             {
                 "images": size,
                 "start_s": round(started, 2),
-                "seconds": round(seconds, 1),
+                "seconds": round(seconds, 2),
                 "images_per_s": round(size / seconds, 1),
                 "status": status["status"],
                 "completed": status["completed_images"],
