@@ -95,7 +95,7 @@ def test_what_each_chain_is_given(house: Shell, scans: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "file_paths: a batch needs at least one file"),
+        ((), "a batch needs files: name them, or give --glob"),
         (("none.png",), "file_paths: none.png: no such file"),
         (("{scans}/0.png", "{scans}/./0.png"), "file_paths: '{scans}/./0.png' is named twice"),
         (("ftp://me:secret@host/1.png",), "ftp://me:***@host/1.png holds a password"),
