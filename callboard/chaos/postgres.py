@@ -159,7 +159,7 @@ class PostgresServer(Server):
     def _initialise(self) -> None:
         arguments = ["-A", "trust", "-U", "callboard", "-E", "UTF8", "--locale=C", "--no-sync"]
         process = self._spawn([str(self.binaries / "initdb"), "-D", str(self.data), *arguments])
-        if process.wait(60) != 0:
+        if process.wait(180) != 0:
             raise RuntimeError(f"initdb failed:\n{(self.folder / 'log').read_text()}")
 
 

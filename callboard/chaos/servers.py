@@ -42,7 +42,7 @@ class Server(ABC):
 
     name: str
     url: str
-    start_seconds = 30.0
+    start_seconds = 90.0  # a second on a machine of its own
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="callboard-server-"))
