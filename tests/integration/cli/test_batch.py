@@ -139,6 +139,7 @@ def test_failures_are_told_as_they_come(house: Shell, scans: Path) -> None:
     for number in (1, 3):
         (scans / f"{number}.png").write_text("torn")
     done = house.call("batch", "october", "--glob", f"{scans}/*.png", "--workflow", "scan", "--follow")
+    assert done.stdout, done.stderr
     assert done.returncode == 1
     batch_id, *lines = done.stdout.splitlines()
     told = [line for line in lines if "torn" in line]
