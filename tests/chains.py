@@ -13,6 +13,7 @@ from waiting import PATIENCE, wait_until
 from actors.application import Application
 from db.status import ChainSummary
 from db.status_rows import ENDED
+from middleware.run import HandOver
 
 
 def ended(application: Application, chain_id: str, timeout: float = PATIENCE) -> ChainSummary:
@@ -46,8 +47,9 @@ def held_at_retry(application: Application) -> Iterator[threading.Event]:
     broker: Any = application.broker
     settle, reached, leave = broker.settle, threading.Event(), threading.Event()
 
-    def settle_and_stay(hand_over: Any, *rest: Any) -> Any:
-        answer = settle(hand_over, *rest)
+    def settle_and_stay(*arguments: Any) -> Any:
+        answer = settle(*arguments)
+        (hand_over,) = (one for one in arguments if isinstance(one, HandOver))
         if hand_over.transition.name == "retry":
             reached.set()
             leave.wait(PATIENCE)
