@@ -142,5 +142,5 @@ setup(
         "s3": S3,
         "test": TEST + AI + AUTOSHORTS + CHAOS + CR_EXTRACT + MEDIA + RABBITMQ + S3,
     },
-    entry_points={"console_scripts": ["callboard = callboard.cli:main"]},
+    entry_points={"console_scripts": ["callboard = callboard.__main__:main"]},
 )

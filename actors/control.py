@@ -127,7 +127,12 @@ def resume(
     answer = _apply(house, chain_id, house.board.resume(chain_id, from_stage, letter), messages)
     if answer[0] == b"closed":
         status = answer[1].decode()
-        raise ChainStateError(chain_id, status, f"chain {chain_id} cannot be resumed: {status}")
+        why = (
+            "nothing is left; name a stage to run it again from there"
+            if status == "SUCCESS"
+            else "it goes on"
+        )
+        raise ChainStateError(chain_id, status, f"chain {chain_id} cannot be resumed: {status}, {why}")
     return int(answer[2])
 
 

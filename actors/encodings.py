@@ -15,13 +15,13 @@ def encoding_of(path: Path, candidates: Sequence[str] = USUAL) -> str:
     """The first encoding in which all of a file can be read.
 
     Raises:
-        UnicodeDecodeError: there is none; as the last one has it.
+        UnicodeError: there is none; as the last one has it.
     """
     *others, last = candidates
     for candidate in others:
         try:
             _read(path, candidate)
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
         return candidate
     _read(path, last)

@@ -85,7 +85,7 @@ class RabbitmqBroker(StockRabbitmqBroker):
         for transition, messages in launches:
             self.launch(transition, messages)
 
-    def settle(self, message: MessageProxy, hand_over: HandOver) -> None:
+    def settle(self, hand_over: HandOver, message: MessageProxy) -> None:
         """Carry out a message's hand-over; it may be repeated when a part of it fails.
 
         Raises:
@@ -178,7 +178,7 @@ class Consumer(_RabbitmqConsumer):
         run = run_of(message)
         try:
             if run is not None and run.hand_over is not None:
-                self.broker.settle(message, run.hand_over)
+                self.broker.settle(run.hand_over, message)
             elif verdict_of(message) == "busy":
                 self.broker.send([message._message])
             elif verdict_of(message) == "done":

@@ -180,7 +180,7 @@ BATCH_STATISTICS = envelope(
         batches={"type": "object", "additionalProperties": COUNT, "description": "by status"},
         images=closed(total=COUNT, completed=COUNT, failed=COUNT, revoked=COUNT, open=COUNT),
         chunks=closed(total=COUNT, completed=COUNT, failed=COUNT),
-        seconds={**_PERCENTILES, "description": "of whole batches"},
+        seconds={**_PERCENTILES, "description": "that batches took; those that go on, until now"},
         images_per_second={**_RATE, "description": "of the whole runs"},
         recent_images_per_second={**_RATE, "description": "of late; null while nothing goes on"},
         retries=COUNT,

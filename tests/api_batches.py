@@ -20,7 +20,7 @@ from actors.batches import chunks
 from actors.batches.start import start_batch_pipeline
 from actors.workflow import Workflow, stage
 from db.batches.facts import BatchFacts
-from db.batches.ledger import chain_id_of, create
+from db.batches.ledger import chain_id_of, create, read
 from db.connection import session
 from db.models import BatchExecution, ChainExecution, TaskLog
 
@@ -72,9 +72,12 @@ class Shop:
 
 
 def ended(api: Api, batch_id: str, timeout: float = 60) -> dict[str, Any]:
-    """The batch's facts once it has ended."""
+    """The batch's facts once it has ended, and row and board have noted it."""
 
     def look() -> dict[str, Any]:
+        live, row = api.application.batches.read(batch_id), read(api.application.database, batch_id)
+        if row is None or not row.finished_at or (live is not None and not live.finished):
+            return {}
         found: dict[str, Any] = api.get(f"/pipeline/batch/{batch_id}").json()["data"]
         return found if found["finished_at"] else {}
 

@@ -88,7 +88,7 @@ class Shop:
         # The row is written first, the board a moment later.
         def look() -> BatchStatus | None:
             status = self.status(batch_id)
-            return status if status.finished_at else None
+            return status if self.live(batch_id).finished else None
 
         status = wait_until(look, timeout, "the board does not say so")
         assert status is not None

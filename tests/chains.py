@@ -47,9 +47,8 @@ def held_at_retry(application: Application) -> Iterator[threading.Event]:
     broker: Any = application.broker
     settle, reached, leave = broker.settle, threading.Event(), threading.Event()
 
-    def settle_and_stay(*arguments: Any) -> Any:
-        answer = settle(*arguments)
-        (hand_over,) = (one for one in arguments if isinstance(one, HandOver))
+    def settle_and_stay(hand_over: HandOver, *rest: Any) -> Any:
+        answer = settle(hand_over, *rest)
         if hand_over.transition.name == "retry":
             reached.set()
             leave.wait(PATIENCE)

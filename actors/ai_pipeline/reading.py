@@ -239,8 +239,8 @@ def _encoding_of(path: Path, start: bytes, given: str) -> str:
             return name
     try:
         return encoding_of(path) if given == "auto" else encoding_of(path, [given])
-    except UnicodeDecodeError as error:
-        expected = "utf-8 or cp949" if given == "auto" else given
+    except UnicodeError as error:
+        expected, why = "utf-8 or cp949" if given == "auto" else given, getattr(error, "reason", error)
         raise BadInput(
-            f"the file is not {expected} text ({error.reason}): options.encoding names its encoding"
+            f"the file is not {expected} text ({why}): options.encoding names its encoding"
         ) from error

@@ -84,7 +84,8 @@ def status_of_live(batch_id: str, live: LiveBatch) -> BatchStatus:
         images_per_second=None if expected is None else round(expected.rate, 3),
         estimated_time_remaining=None if expected is None else round(expected.remaining, 1),
         estimated_time_remaining_p90=None if expected is None else round(expected.p90, 1),
-        **ledger.values_of(live, live.finished if counts.ended else None),
+        # A moment before the end is noted it has ended all the same: the end will be noted as of then.
+        **ledger.values_of(live, (live.finished or live.ending) if counts.ended else None),
     )
     return _told_at_the_end(status) if status.finished_at is not None else status
 

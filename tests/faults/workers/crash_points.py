@@ -83,8 +83,8 @@ around(
 around(
     RabbitmqBroker,
     "settle",
-    lambda self, hand_over: f"before_{hand_over.transition.name}",
-    lambda self, hand_over: f"before_ack_of_{hand_over.transition.name}",
+    lambda self, hand_over, *rest: f"before_{hand_over.transition.name}",
+    lambda self, hand_over, *rest: f"before_ack_of_{hand_over.transition.name}",
 )
 around(RabbitmqBroker, "send", "before_enqueue", "after_enqueue")
 around(_RabbitmqConsumer, "ack", "", "after_ack")

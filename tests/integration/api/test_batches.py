@@ -70,7 +70,7 @@ def test_a_batch_from_start_to_end(api: Api, shop: Shop, work: Work) -> None:
     for one in told:
         assert one["estimated_time_remaining"] <= one["estimated_time_remaining_p90"]
         assert one["images_per_second"] > 0 or one["estimated_time_remaining"] == 0
-    last = seen[-1]
+    last = ended(api, batch_id)
     assert (last["status"], last["completed_images"], last["failed_images"]) == ("FAILURE", 118, 2)
     assert (last["completed_chunks"], last["failed_chunks"], last["progress_percentage"]) == (18, 0, 100.0)
     assert (last["estimated_time_remaining"], last["estimated_time_remaining_p90"]) == (0.0, 0.0)

@@ -92,13 +92,14 @@ def test_the_size_follows_the_time_of_an_image(postgres_shop: Shop, work: Work) 
 
 def test_redis_is_emptied_between_two_sizes(shop: Shop, work: Work) -> None:
     files = large_files(shop, 150)
-    close_after(shop, 5)
+    # Most of them fast: those that wait at the gate count as slow.
+    close_after(shop, 20)
     worker = work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
     paused(shop, batch_id)
     recorded(shop.application)
     shop.application.batches.set_moment(batch_id, "resize", -1)
-    close_after(shop, 10)
+    close_after(shop, 25)
     wait_until(lambda: shop.live(batch_id).facts.segments, interval=0.01)
     wait_until(lambda: shop.row(batch_id).segments)
     segments, ran = shop.row(batch_id).segments, len(shop.ran)

@@ -248,6 +248,17 @@ def test_a_chunk_that_fails_for_good(shop: Shop, work: Work, monkeypatch: pytest
     assert (shop.live(batch_id).counts.failed, shop.live(batch_id).counts.new) == (10, 0)
 
 
+def test_who_sees_success_sees_when_it_ended(shop: Shop, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.batches.driver._close", lambda *_: None)
+    batch_id = shop.start(shop.files(3))
+    work(shop.application)
+    wait_until(lambda: shop.status(batch_id).status == "SUCCESS")
+    assert shop.live(batch_id).finished is None
+    wait_until(lambda: shop.row(batch_id).finished_at)
+    told = shop.status(batch_id)
+    assert (told.source, told.finished_at) == ("redis", shop.row(batch_id).finished_at)
+
+
 def test_redis_is_emptied_in_the_middle(shop: Shop, work: Work) -> None:
     files = shop.files(60)
     shop.gate.clear()

@@ -200,6 +200,7 @@ def test_resume_goes_on_once_the_cause_is_gone(house: Shell, tmp_path: Path) -> 
     assert diary.read_text() == "rehearsed\n"
     again = house.call("resume", chain_id)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "SUCCESS, nothing is left; name a stage" in again.stderr
     assert house.call("resume", chain_id, "--from-stage", "1", "--follow").returncode == 0
     assert diary.read_text() == "rehearsed\n" * 2
 

@@ -113,6 +113,13 @@ def test_what_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
         read(path)
 
 
+def test_utf_16_without_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text\n하나\n".encode("utf-16-le"))
+    with pytest.raises(BadInput, match="is not utf-16 text"):
+        read(path, encoding="utf-16")
+
+
 def test_texts_of_the_input_itself() -> None:
     found = [
         record for record, _ in inline_records(["하나", {"text": "둘", "label": "x", "id": 7}, {"no": 1}])
