@@ -28,6 +28,23 @@ def resize(shop: Shop, batch_id: str) -> None:
     advance(shop.application, batch_id)
 
 
+def resized(shop: Shop, batch_id: str) -> None:
+    """Let images pass, chunk by chunk, until one is released in another size.
+
+    A driver that looks while the window is full finds a size and releases nothing: then the next chunk is it.
+    """
+    recorded(shop.application)
+
+    def look() -> bool:
+        shop.application.batches.set_moment(batch_id, "resize", -1)
+        live = shop.live(batch_id)
+        if live.counts.succeeded + live.counts.failed == shop.free:
+            shop.free += 5
+        return len(live.facts.segments) > 1
+
+    wait_until(look, interval=0.05)
+
+
 def paused(shop: Shop, batch_id: str) -> LiveBatch:
     """The batch once those images have ended that the gate lets pass, and the next chunk waits there."""
 
@@ -77,7 +94,7 @@ def test_the_size_follows_the_time_of_an_image(postgres_shop: Shop, work: Work) 
     resize(shop, batch_id)
     # Nothing is released while the window is full, so nothing is cut: the size changes with the release.
     assert shop.live(batch_id).facts.segments == before.facts.segments
-    shop.application.batches.set_moment(batch_id, "resize", -1)
+    resized(shop, batch_id)
     shop.gate.set()
     status = shop.ended(batch_id)
     assert (status.status, counts(status)) == ("SUCCESS", (203, 0, 0))
@@ -97,10 +114,7 @@ def test_redis_is_emptied_between_two_sizes(shop: Shop, work: Work) -> None:
     worker = work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
     paused(shop, batch_id)
-    recorded(shop.application)
-    shop.application.batches.set_moment(batch_id, "resize", -1)
-    close_after(shop, 25)
-    wait_until(lambda: shop.live(batch_id).facts.segments, interval=0.01)
+    resized(shop, batch_id)
     wait_until(lambda: shop.row(batch_id).segments)
     segments, ran = shop.row(batch_id).segments, len(shop.ran)
     shop.application.board.clients.get().flushdb()
@@ -123,8 +137,7 @@ def test_what_failed_in_chunks_of_two_sizes_is_retried(shop: Shop, work: Work) -
     work(shop.application)
     batch_id = shop.start(files, chunk_size="auto", window=1)
     paused(shop, batch_id)
-    recorded(shop.application)
-    shop.application.batches.set_moment(batch_id, "resize", -1)
+    resized(shop, batch_id)
     shop.gate.set()
     assert counts(shop.ended(batch_id)) == (97, 3, 0)
     assert len(shop.live(batch_id).facts.segments) == 2
