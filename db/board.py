@@ -151,8 +151,14 @@ class Board:
             return Begun(verdict, alive_for=int(answer[1]))
         if verdict not in ("go", "exhausted"):
             return Begun(verdict)
-        inputs = answer[3] if len(answer) > 3 else None
-        return Begun(verdict, answer[1].decode(), int(answer[2]), json.loads(inputs) if inputs else None)
+        inputs, before = answer[3:5]
+        return Begun(
+            verdict,
+            answer[1].decode(),
+            int(answer[2]),
+            json.loads(inputs) if inputs else None,
+            (json.loads(before),) if before else None,
+        )
 
     def lost(self, runs: Sequence[tuple[Place, str]]) -> list[int]:
         """Which of these runs (each with its token) have lost their tasks. One round trip for all.

@@ -91,6 +91,8 @@ class Begun:
         token: the fencing token of this run, shown again at each report.
         attempt: how often the task has begun, this time included.
         inputs: results of the parallel stage before, in order; None where there is none.
+        before: of a chain that was resumed or restored the result of the stage before, alone in a tuple: a
+            message that is still on its way from earlier may bring an older one. None for other chains.
         alive_for: with ``busy``, milliseconds for which the other run's worker is known to be alive.
     """
 
@@ -98,6 +100,7 @@ class Begun:
     token: str = ""
     attempt: int = 0
     inputs: list[Any] | None = None
+    before: tuple[Any] | None = None
     alive_for: int = 0
 
 

@@ -149,6 +149,8 @@ class Tracking(Middleware):
         )
         if begun.inputs is not None and not message.options.get("pipe_ignore"):
             message._message = message._message.copy(args=(begun.inputs,))
+        elif begun.before is not None and message.args:
+            message._message = message._message.copy(args=begun.before)
         # Dramatiq warns of a result that goes nowhere; ours goes onto the board.
         message.options.setdefault("pipe_target", False)
         message.__dict__["run"] = run

@@ -6,8 +6,9 @@
 --       deaths of workers that a task survives,
 --       number of the worker's delivery: the same begin once more, as its answer was lost, is told the same,
 --       seconds that the worker counts as alive from now on, if it does not yet (0 = leave that to others)
--- Returns: {"go", token, attempt, results of the members before or false}, {"exhausted", token, attempt,
---          false} the run may only fail: too many workers have died under the task, or {"done"} the task
+-- Returns: {"go", token, attempt, results of the members before or false, result of the stage before or false
+--          where the message's own may be older}, {"exhausted", token, attempt, false, false} the run may
+--          only fail: too many workers have died under the task, or {"done"} the task
 --          has succeeded before, {"closed"} task or chain has ended otherwise, {"stale"} a newer message
 --          of the task is on its way, {"busy", milliseconds} the worker of another run is known to be
 --          alive for so long, {"unknown"} nothing is on the board
@@ -34,16 +35,18 @@ end
 -- What a run that holds the task is told.
 local function verdict()
     if (task.deaths or 0) >= tonumber(ARGV[11]) then
-        return {"exhausted", tostring(task.token), task.attempt, false}
+        return {"exhausted", tostring(task.token), task.attempt, false, false}
     end
-    local inputs = false
+    local inputs, before = false, false
     if of.number > 1 then
         local count = tonumber(redis.call("HGET", live, (of.number - 1) .. ":members"))
         if count > 0 then
             inputs = member_results(of.number - 1, count)
+        elseif chain.state.again then
+            before = redis.call("HGET", live, (of.number - 1) .. ".0:result")
         end
     end
-    return {"go", tostring(task.token), task.attempt, inputs}
+    return {"go", tostring(task.token), task.attempt, inputs, before}
 end
 
 if task.status == "STARTED" or task.status == "RUNNING" then

@@ -33,7 +33,7 @@ if letter ~= "" then
     end
 end
 chain.state = state
-state.status, state.current = "STARTED", first
+state.status, state.current, state.again = "STARTED", first, true
 state.finished, state.error, state.published, state.opened = nil, nil, nil, nil
 redis.call("HDEL", live, "final")
 redis.call("PERSIST", live)

@@ -10,7 +10,8 @@
 --   state                           JSON object: the chain, see NEW_STATE (share: percent of the current
 --                                   stage), and started finished error published (the state and percent
 --                                   last told), opened (the stage whose opening line was told last), fence (the
---                                   token of what was restored); moments are strings
+--                                   token of what was restored), again (it was resumed or restored: what is
+--                                   still on its way may be older); moments are strings
 --   T                               JSON object: the task: status token attempt retries progress started
 --                                   finished worker task actor metadata error; delivery: the
 --                                   begin that took it, as its worker numbers them; deaths: how many workers

@@ -13,7 +13,7 @@ from dramatiq import Worker
 from waiting import wait_until
 
 from actors.application import Application
-from actors.control import resume, send_again
+from actors.control import resume, revoke, send_again
 from actors.progress import progress
 from actors.sweep import Sweep
 from actors.workflow import Workflow, parallel, stage
@@ -155,3 +155,38 @@ def test_a_chain_that_nobody_can_read_holds_up_no_other(build_application: Any) 
     Sweep(application).tick()
     assert client.llen("callboard:dramatiq:default") == 1
     assert client.zscore(keys.open, broken) > time.time() * 1000
+
+
+@pytest.mark.parametrize("again", ["resumed", "restored"])
+def test_a_message_from_before_brings_no_result_from_before(
+    application: Application, work: Work, again: str
+) -> None:
+    seen: list[Any] = []
+
+    @stage
+    def first(document: Any) -> Any:
+        return "new"
+
+    @stage(queue_name="later")
+    def second(document: Any) -> Any:
+        seen.append(document)
+        return document
+
+    workflow = Workflow("twice", [first, second])
+    chain_id = workflow.start(1)
+    if again == "resumed":
+        revoke(chain_id, application=application)
+        resume(chain_id, application=application, from_stage=1)
+    else:
+        application.board.clients.get().flushdb()
+        assert application.status.restore(chain_id)
+        send_again(chain_id, application=application)
+    worker = work(application, queues={"default"})
+    wait_until(lambda: application.board.chain(chain_id).state["current"] == 2)
+    worker.stop()
+    # A worker had it in its hands, or it waited for its retry.
+    (late,) = workflow.first_messages(chain_id, "old", from_stage=2)
+    application.broker.enqueue(late)
+    work(application)
+    assert ended(application, chain_id).final_result == "new"
+    assert seen == ["new"]
