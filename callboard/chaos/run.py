@@ -91,6 +91,9 @@ class Run:
             self._let_it_happen(pool)
             last_fault = time.monotonic()
             self.say("waiting for the end of all chains")
+            with suppress(CallboardError):
+                # The sweep finds them when the ledger answers again, not at once.
+                self._hold_refused_to_it()
             patience = PATIENCE + 2 * self.installation.lease + PATIENCE_EACH * len(self.plan.chains)
             wait_for(self._all_have_ended, patience)
             tail = time.monotonic() - last_fault
