@@ -109,9 +109,13 @@ class LiveRuns:
             await asyncio.wait_for(self._all_gone(), 4)
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
-        tasks = [*self._tasks, *self._loads.values()]
-        for task in tasks:
-            task.cancel()
+        tasks = {*self._tasks, *self._loads.values()}
+        left = tasks
+        while left:
+            for task in left:
+                task.cancel()
+            # The Redis client may take a cancellation for a time-out of its own: then it is cancelled again.
+            _, left = await asyncio.wait(left, timeout=1)
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._listener.close()
         await self._reading.aclose()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+import redis
 import requests
 from api_server import Api, error_of, serving
 from chains import recorded
@@ -64,6 +66,27 @@ def test_redis_away(build_application: Callable[..., object], private_redis: Red
             private_redis.resume() if how == "pause" else private_redis.start()
         wait_until(lambda: api.get("/ready").status_code == 200)
         assert api.get("/pipeline/history").status_code == 200
+
+
+def test_it_ends_though_a_cancellation_was_taken_for_a_time_out(
+    build_application: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swallowed = []
+
+    async def hear(listener: object, pubsub: object) -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            if swallowed:
+                raise
+            swallowed.append(True)
+            raise redis.ConnectionError("no answer in time") from None
+
+    monkeypatch.setattr("api.live_listener.Listener._hear", hear)
+    with serving(build_application()) as api:  # type: ignore[arg-type]
+        assert api.get("/health").status_code == 200
+        time.sleep(0.5)
+    assert swallowed
 
 
 @pytest.mark.parametrize("how", ["kill", "pause"])
