@@ -67,15 +67,13 @@ class Consumer(_RedisConsumer):
         try:
             if verdict_of(message) == "busy":
                 self.broker.put_off(message, self.queue_name)
-            elif run is None and verdict_of(message) is not None:
-                # A copy that was not run; the one that is to run may have been sent meanwhile.
-                self.broker.drop(message, self.queue_name)
-            elif run is None:
-                self.broker._dispatch(verb)(self.queue_name, redis_message_id)
-            elif run.hand_over is None:
+            elif run is not None and run.hand_over is not None:
+                self._hand_over(run.hand_over, verb, message)
+            elif verdict_of(message) is not None:
+                # Not run, or no longer the task's run: a message that is to run may have been sent meanwhile.
                 self.broker.drop(message, self.queue_name)
             else:
-                self._hand_over(run.hand_over, verb, message)
+                self.broker._dispatch(verb)(self.queue_name, redis_message_id)
             self.broker.let_go(self.queue_name, redis_message_id)
         except redis.RedisError as error:
             # Dramatiq tries again for as long as the connection counts as closed, and only then.

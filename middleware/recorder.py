@@ -92,8 +92,9 @@ class Recorder(threading.Thread):
         self._next_look = 0.0
         #: Events that one read takes: fewer than ``BATCH`` where they are large.
         self._count = BATCH
-        self._outage = Outage(self.logger, "The recorder")
+        #: Events that one transaction takes: fewer while the database does not get through.
         self._portion = BATCH
+        self._outage = Outage(self.logger, "The recorder")
         # Taken and not written yet. Were they read again after an outage of the database, a Redis that was
         # emptied meanwhile would have lost them.
         self._in_hand: Sequence[Entry] = ()
